@@ -1,0 +1,1 @@
+"""Continuous valence and arousal: traces, labels, fusion and agreement."""

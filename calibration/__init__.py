@@ -1,0 +1,1 @@
+"""From board sessions to a rig calibration, and registration of every image to color."""

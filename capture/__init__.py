@@ -1,0 +1,1 @@
+"""Synchronised recording of every sensor of the rig, simulated or real."""

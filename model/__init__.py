@@ -1,0 +1,1 @@
+"""MRAN, URAN, their training and their evaluation."""
