@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c2530; --paper: #fdfdfb; --soft: #5b6875; --line: #d9dee3;
-        --accent: #a8442a; --box: #f3f1ec; }
+:root { color-scheme: light dark; --ink: #1c2530; --paper: #fdfdfb; --soft: #5b6875;
+        --line: #d9dee3; --accent: #a8442a; --box: #f3f1ec; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --paper: #14181d; --soft: #98a4b0;
         --line: #2d353e; --accent: #e58a6b; --box: #1d232a; } }
 * { box-sizing: border-box; }
@@ -16,17 +16,20 @@ body { margin: 0; background: var(--paper); color: var(--ink);
        font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
 main { max-width: 68rem; margin: 0 auto; padding: 2.5rem 1.25rem 5rem; }
 h1 { font-size: 2.1rem; line-height: 1.15; margin: 0 0 .5rem; }
-h2 { font-size: 1.3rem; margin: 3.2rem 0 .4rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+h2 { font-size: 1.3rem; margin: 3.2rem 0 .4rem; padding-top: 1rem;
+     border-top: 1px solid var(--line); }
 h2 small { color: var(--accent); font-weight: 600; margin-right: .5rem; }
 p { max-width: 46rem; margin: .5rem 0; }
-.note { background: var(--box); border-left: 4px solid var(--accent); padding: .8rem 1rem; max-width: 46rem; }
+.note { background: var(--box); border-left: 4px solid var(--accent); padding: .8rem 1rem; }
 nav { margin: 1.2rem 0; font-size: .95rem; } nav a { margin-right: .9rem; white-space: nowrap; }
 a { color: var(--accent); }
-figure { margin: 1.2rem 0; } figure img { max-width: 100%; height: auto; border: 1px solid var(--line);
-         border-radius: 4px; background: #fff; }
+figure { margin: 1.2rem 0; }
+figure img { max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 4px;
+             background: #fff; }
 figcaption { color: var(--soft); font-size: .92rem; max-width: 46rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; font-size: .94rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums;
+        font-size: .94rem; }
 th, td { text-align: right; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
 details { margin: .6rem 0; } summary { cursor: pointer; color: var(--soft); }
