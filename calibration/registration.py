@@ -1,0 +1,238 @@
+"""Carry depth and thermal into the undistorted color image, and single points back.
+
+The undistorted color image is the rig's common pixel grid: same size and matrix as the color
+camera, no distortion. Every image function takes a `window` of that grid, so a face can be
+registered without the rest; a window may reach beyond the image.
+"""
+
+from functools import lru_cache
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.camera import CameraModel
+from capture.transform import RigidTransform
+
+from .errors import CalibrationError
+from .mesh_raster import draw_depth_mesh, to_millimetres
+from .rig import RigCalibration
+from .thermal_sampling import front_surface, sample_visible
+
+_FIELD_MARGIN = 1.1
+"""Squared radii up to this factor beyond the image's corners are still projected."""
+
+Window = tuple[int, int, int, int]
+"""x, y, width, height in pixels of the undistorted color image."""
+
+
+def undistort_color(image: NDArray[np.uint8], rig: RigCalibration) -> NDArray[np.uint8]:
+    """Return the color image (H, W[, 3]) without lens distortion, black where nothing was seen.
+
+    Raises
+    ------
+    CalibrationError
+        The image has another size than the calibrated color camera.
+    """
+    rig.require_size("color", image)
+    color = rig.cameras["color"]
+    if not color.distortion:
+        return image.copy()
+    coarse, fine = _undistortion_maps(color)
+    return cast(NDArray[np.uint8], cv2.remap(image, coarse, fine, cv2.INTER_LINEAR))
+
+
+def undistort_color_px(points_px: NDArray[np.float64], rig: RigCalibration) -> NDArray[np.float64]:
+    """Map pixels (N, 2) of the color camera's own image to the undistorted color image."""
+    color = rig.cameras["color"]
+    rays = color.unproject(np.asarray(points_px, np.float64))
+    ideal_px: NDArray[np.float64] = rays * [color.fx_px, color.fy_px] + [color.cx_px, color.cy_px]
+    return ideal_px
+
+
+def register_depth(
+    depth_mm: NDArray[np.uint16], rig: RigCalibration, *, window: Window | None = None
+) -> NDArray[np.uint16]:
+    """Draw a depth image into the undistorted color image, occlusions resolved by a z-buffer.
+
+    Parameters
+    ----------
+    depth_mm : (H, W) uint16
+        As measured, before the depth shift; 0 = invalid.
+    rig : RigCalibration
+    window : tuple of int, optional
+        x, y, width, height in color pixels to compute; the whole image by default.
+
+    Returns
+    -------
+    (height, width) uint16
+        Distance along the color camera's z axis, mm; 0 = no surface seen by both cameras.
+
+    Raises
+    ------
+    CalibrationError
+        The image has another size than the calibrated infrared camera, or an empty window.
+    """
+    rig.require_size("infrared", depth_mm)
+    color = rig.undistorted_color
+    x_px, y_px, width_px, height_px = _checked_window(window, color)
+    matrix = color.matrix
+    matrix[0, 2] -= x_px
+    matrix[1, 2] -= y_px
+    inverse_depth = np.zeros((height_px, width_px), np.float32)
+    draw_depth_mesh(
+        np.ascontiguousarray(depth_mm),
+        _rays(rig.cameras["infrared"]),
+        matrix @ rig.T_color_infrared.rotation,
+        matrix @ rig.T_color_infrared.translation_m * 1000,
+        rig.depth_shift_mm,
+        inverse_depth,
+    )
+    registered_mm = np.empty((height_px, width_px), np.uint16)
+    to_millimetres(inverse_depth, registered_mm)
+    return registered_mm
+
+
+def register_thermal(
+    counts: NDArray[np.uint16],
+    depth_in_color_mm: NDArray[np.uint16],
+    rig: RigCalibration,
+    *,
+    window: Window | None = None,
+) -> NDArray[np.uint16]:
+    """Look up the thermal image at every surface point of the registered depth.
+
+    Parameters
+    ----------
+    counts : (H, W) uint16
+        Thermal image as recorded.
+    depth_in_color_mm : (height, width) uint16
+        What `register_depth` returned for the same `window`.
+    rig : RigCalibration
+    window : tuple of int, optional
+
+    Returns
+    -------
+    (height, width) uint16
+        Counts, interpolated bilinearly; 0 where there is no depth, where the point lies outside
+        the thermal image or where a nearer surface of the window hides it from that camera.
+
+    Raises
+    ------
+    CalibrationError
+        Sizes of images, window and calibration contradict each other.
+    """
+    rig.require_size("thermal", counts)
+    color, thermal = rig.undistorted_color, rig.cameras["thermal"]
+    x_px, y_px, width_px, height_px = _checked_window(window, color)
+    if depth_in_color_mm.shape != (height_px, width_px):
+        raise CalibrationError(
+            f"registered depth is {depth_in_color_mm.shape[::-1]} (width, height): "
+            f"the window asks for {(width_px, height_px)}"
+        )
+    T_thermal_color = rig.T_color_thermal.inverse()
+    matrix = color.matrix
+    matrix[0, 2] -= x_px
+    matrix[1, 2] -= y_px
+    to_thermal = T_thermal_color.rotation @ np.linalg.inv(matrix)
+    translation_mm = T_thermal_color.translation_m * 1000
+    intrinsics = _intrinsics(thermal)
+    depth = np.ascontiguousarray(depth_in_color_mm)
+    front = front_surface(depth, to_thermal, translation_mm, intrinsics, *counts.shape)
+    registered = np.zeros((height_px, width_px), np.uint16)
+    sample_visible(
+        np.ascontiguousarray(counts),
+        depth,
+        front,
+        to_thermal,
+        translation_mm,
+        intrinsics,
+        registered,
+    )
+    return registered
+
+
+def color_to_thermal_px(
+    points_px: NDArray[np.float64], depth_m: NDArray[np.float64], rig: RigCalibration
+) -> NDArray[np.float64]:
+    """Find where points of the undistorted color image appear in the thermal image.
+
+    Parameters
+    ----------
+    points_px : (N, 2) float64
+    depth_m : (N,) float64
+        Distance along the color camera's z axis, metres.
+    rig : RigCalibration
+
+    Returns
+    -------
+    (N, 2) float64
+        Pixels of the thermal image as recorded (distorted), maybe a little outside it; NaN where
+        the depth is not positive or the point is far out of view.
+    """
+    return _from_color(points_px, depth_m, rig, rig.cameras["thermal"], rig.T_color_thermal)
+
+
+def color_to_infrared_px(
+    points_px: NDArray[np.float64], depth_m: NDArray[np.float64], rig: RigCalibration
+) -> NDArray[np.float64]:
+    """Find where points of the undistorted color image appear in infrared and depth.
+
+    Same parameters and result as `color_to_thermal_px`.
+    """
+    return _from_color(points_px, depth_m, rig, rig.cameras["infrared"], rig.T_color_infrared)
+
+
+def _from_color(
+    points_px: NDArray[np.float64],
+    depth_m: NDArray[np.float64],
+    rig: RigCalibration,
+    camera: CameraModel,
+    T_color_camera: RigidTransform,
+) -> NDArray[np.float64]:
+    z_m = np.where(np.asarray(depth_m) > 0, depth_m, np.nan)[:, None]
+    rays = rig.undistorted_color.unproject(np.asarray(points_px, np.float64))
+    points_m = T_color_camera.inverse().apply(np.concatenate([rays * z_m, z_m], axis=1))
+    seen = np.square(points_m[:, :2] / points_m[:, 2:]).sum(axis=1) <= _max_squared_radius(camera)
+    return np.where(seen[:, None], camera.project(points_m), np.nan)
+
+
+def _checked_window(window: Window | None, color: CameraModel) -> Window:
+    if window is None:
+        return 0, 0, color.width_px, color.height_px
+    if min(window[2:]) <= 0:
+        raise CalibrationError(f"window {window} is empty: expected x, y, width > 0, height > 0")
+    return window
+
+
+def _intrinsics(camera: CameraModel) -> NDArray[np.float64]:
+    """Return the (13,) array that `thermal_sampling.project_distorted` describes."""
+    pinhole = (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px)
+    distortion = (*camera.distortion, *(0.0,) * 8)[:8]
+    return np.array([*pinhole, *distortion, _max_squared_radius(camera)])
+
+
+@lru_cache(maxsize=8)
+def _max_squared_radius(camera: CameraModel) -> float:
+    """Bound the rays that can be seen: far outside the image a lens polynomial folds back in."""
+    right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
+    corners_px = np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]])
+    return _FIELD_MARGIN * float(np.square(camera.unproject(corners_px)).sum(axis=1).max())
+
+
+@lru_cache(maxsize=4)
+def _rays(camera: CameraModel) -> NDArray[np.float32]:
+    """Rays (H, W, 2) of a camera, kept because inverting the distortion takes half a second."""
+    return camera.rays().astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _undistortion_maps(camera: CameraModel) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+    distortion = np.array(camera.distortion)
+    size_px = (camera.width_px, camera.height_px)
+    matrix = camera.matrix
+    coarse, fine = cv2.initUndistortRectifyMap(
+        matrix, distortion, None, matrix, size_px, cv2.CV_16SC2
+    )
+    return cast(NDArray[np.int16], coarse), cast(NDArray[np.uint16], fine)
