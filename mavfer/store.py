@@ -1,0 +1,332 @@
+"""Reading a clip store (docs/formats/clip-store.md)."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import h5py
+import hdf5plugin  # noqa: F401 - registers the bitshuffle+LZ4 filter with HDF5
+import numpy as np
+from numpy.typing import NDArray
+
+from .clips import ClipRef, clip_starts
+from .errors import DatasetError
+from .splits import SPLITS, Split
+from .store_schema import (
+    DIMENSIONS,
+    FORMAT,
+    SCHEMA_VERSION,
+    Dimension,
+    StoreModality,
+    VideoInfo,
+    check_modalities,
+    crop_dtype,
+    crop_shape,
+)
+
+_REBUILD = "build it again with mavfer-build-dataset"
+
+
+class ClipStore:
+    """A clip store on disk: metadata in memory, frames read when asked for.
+
+    Each process opens the file for itself on its first read, so an instance may be pickled and
+    may cross a fork: DataLoader workers never share an HDF5 handle.
+
+    Attributes
+    ----------
+    path : Path
+    videos : mapping of str to VideoInfo
+        By id, sorted.
+    modalities : tuple of str
+        Of "color", "depth", "thermal", in this order.
+    crop_px, clip_length : int
+    rate_hz : float or None
+        Frame rate of the rows; None when the frames of a video file were taken as they came.
+    stats : mapping
+        ``{modality: {"mean": [...], "std": [...], "count": n}}`` over valid pixels of the train
+        split, in stored units (0-255 RGB, mm, counts).
+    provenance : mapping
+        Hashes of calibration and labels, options; under "sources" what each video came from.
+    fingerprint : str
+        SHA-256 over the content (crops, labels, validity, splits); equal stores have equal ones.
+    landmarks : int
+        Points a face: 68 or 5.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).resolve()
+        self._file: h5py.File | None = None
+        self._pid = -1
+        with _opened(self.path) as file:
+            self._read_root(file)
+            self.videos: Mapping[str, VideoInfo] = {
+                name: self._read_video(name, file["videos"][name])
+                for name in sorted(file["videos"])
+            }
+        self.provenance: Mapping[str, Any] = {
+            **self._root_provenance,
+            "sources": {video.id: video.source for video in self.videos.values()},
+        }
+
+    def _read_root(self, file: h5py.File) -> None:
+        attrs = file.attrs
+        if attrs.get("format") != FORMAT:
+            raise DatasetError(
+                f"{self.path} is HDF5 but not a clip store (format {attrs.get('format')!r}, "
+                f"expected {FORMAT!r})",
+            )
+        version = attrs.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise DatasetError(
+                f"{self.path} has clip store schema {version}, this software reads "
+                f"{SCHEMA_VERSION}",
+                remedy=f"{_REBUILD} or use the software version {attrs.get('software_version')}",
+            )
+        try:
+            self.modalities: tuple[StoreModality, ...] = check_modalities(
+                tuple(json.loads(attrs["modalities"]))
+            )
+            self.crop_px = int(attrs["crop_px"])
+            self.clip_length = int(attrs["clip_length"])
+            rate_hz = float(attrs["rate_hz"])
+            self.rate_hz = rate_hz if rate_hz > 0 else None
+            self.landmarks = int(attrs["landmarks"])
+            self.stats: Mapping[str, Mapping[str, Any]] = json.loads(attrs["stats"])
+            self._root_provenance: Mapping[str, Any] = json.loads(attrs["provenance"])
+            self.fingerprint = str(attrs["fingerprint"])
+            self.software_version = str(attrs["software_version"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise DatasetError(
+                f"{self.path}: root attribute missing or damaged ({error})", remedy=_REBUILD
+            ) from error
+        if "videos" not in file:
+            raise DatasetError(f"{self.path} has no /videos group", remedy=_REBUILD)
+
+    def _read_video(self, name: str, group: h5py.Group) -> VideoInfo:
+        try:
+            n_frames = len(group["time_ns"])
+            split = group.attrs["split"]
+            info = VideoInfo(
+                id=name,
+                subject=str(group.attrs["subject"]),
+                split=cast(Split, split),
+                n_frames=n_frames,
+                kind=group.attrs["kind"],
+                source=str(group.attrs["source"]),
+            )
+            for modality in self.modalities:
+                expected = (n_frames, *crop_shape(modality, self.crop_px))
+                found = group[modality]
+                if found.shape != expected or found.dtype != crop_dtype(modality):
+                    raise DatasetError(
+                        f"{self.path}: video {name}: {modality} is {found.shape} {found.dtype}, "
+                        f"expected {expected} {crop_dtype(modality)}",
+                        remedy=_REBUILD,
+                    )
+            for column in (*DIMENSIONS, "valid/face", "landmarks_px", "T_crop_color"):
+                if len(group[column]) != n_frames:
+                    raise DatasetError(
+                        f"{self.path}: video {name}: {column} has {len(group[column])} rows, "
+                        f"expected {n_frames}",
+                        remedy=_REBUILD,
+                    )
+        except KeyError as error:
+            raise DatasetError(
+                f"{self.path}: video {name} lacks a part ({error})", remedy=_REBUILD
+            ) from error
+        if split not in SPLITS:
+            raise DatasetError(
+                f"{self.path}: video {name} has split {split!r}, expected {', '.join(SPLITS)}"
+            )
+        return info
+
+    def clips(
+        self, split: Split | None = None, *, stride_frames: int, clip_length: int | None = None
+    ) -> list[ClipRef]:
+        """List the clips of `split` (all videos when None), by video id and start.
+
+        Parameters
+        ----------
+        split : {"train", "validation", "test"}, optional
+        stride_frames : int
+            ``clip_length`` for clips that do not overlap.
+        clip_length : int, optional
+            Another length than the store's.
+        """
+        if split is not None and split not in SPLITS:
+            raise DatasetError(f"no split {split!r}: there are {', '.join(SPLITS)}")
+        length = self.clip_length if clip_length is None else clip_length
+        return [
+            ClipRef(video.id, start)
+            for video in self.videos.values()
+            if split in (None, video.split)
+            for start in clip_starts(video.n_frames, length, stride_frames=stride_frames)
+        ]
+
+    def read(
+        self, video_id: str, start: int, length: int, modality: StoreModality
+    ) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """Read consecutive crops.
+
+        Returns
+        -------
+        (length, crop, crop, 3) uint8 RGB or (length, crop, crop) uint16
+            Depth in mm, thermal in counts of 0.04 K; 0 = invalid.
+
+        Raises
+        ------
+        DatasetError
+            Unknown video or modality, or rows outside the video.
+        """
+        if modality not in self.modalities:
+            raise DatasetError(
+                f"{self.path} has no {modality}: it holds {', '.join(self.modalities)}"
+            )
+        n_frames = self._info(video_id).n_frames
+        if start < 0 or length < 1 or start + length > n_frames:
+            raise DatasetError(
+                f"rows {start}…{start + length} of video {video_id} asked for, it has {n_frames}"
+            )
+        crops: NDArray[np.uint8] | NDArray[np.uint16] = self._group(video_id)[modality][
+            start : start + length
+        ]
+        return crops
+
+    def labels(self, video_id: str, dimension: Dimension) -> NDArray[np.float32]:
+        """Gold labels of every row, (N,) float32 in [-1, 1]; NaN where there is none."""
+        if dimension not in DIMENSIONS:
+            raise DatasetError(f"no dimension {dimension!r}: there are {', '.join(DIMENSIONS)}")
+        return cast(NDArray[np.float32], self._column(video_id, dimension))
+
+    def valid(self, video_id: str) -> dict[str, NDArray[np.bool_]]:
+        """Return (N,) bool under "face" and each of depth and thermal that the store holds."""
+        names = ("face", *(m for m in self.modalities if m != "color"))
+        return {n: self._column(video_id, f"valid/{n}").astype(np.bool_) for n in names}
+
+    def time_ns(self, video_id: str) -> NDArray[np.int64]:
+        """Capture time of every row since the video's start, (N,) int64 ns."""
+        return cast(NDArray[np.int64], self._column(video_id, "time_ns"))
+
+    def landmarks_px(self, video_id: str) -> NDArray[np.float32]:
+        """Landmarks (N, 68 or 5, 2) in undistorted color pixels; NaN where no face was found."""
+        return cast(NDArray[np.float32], self._column(video_id, "landmarks_px"))
+
+    def T_crop_color(self, video_id: str) -> NDArray[np.float32]:  # noqa: N802 - T_dst_src
+        """Similarities (N, 2, 3), undistorted color pixels to crop pixels; NaN = no crop."""
+        return cast(NDArray[np.float32], self._column(video_id, "T_crop_color"))
+
+    def close(self) -> None:
+        """Close this process's handle; the next read opens it again."""
+        if self._file is not None and self._pid == os.getpid():
+            self._file.close()
+        self._file = None
+
+    def _info(self, video_id: str) -> VideoInfo:
+        try:
+            return self.videos[video_id]
+        except KeyError:
+            raise DatasetError(f"{self.path} has no video {video_id!r}") from None
+
+    def _column(self, video_id: str, name: str) -> NDArray[Any]:
+        self._info(video_id)
+        column: NDArray[Any] = self._group(video_id)[name][:]
+        return column
+
+    def _group(self, video_id: str) -> h5py.Group:
+        if self._file is None or self._pid != os.getpid():
+            self._file = _open(self.path)
+            self._pid = os.getpid()
+        return self._file["videos"][video_id]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None, "_pid": -1}
+
+    def __enter__(self) -> "ClipStore":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        frames = sum(v.n_frames for v in self.videos.values())
+        return (
+            f"ClipStore({self.path.name}: {len(self.videos)} videos, {frames} frames, "
+            f"{'+'.join(self.modalities)} {self.crop_px} px)"
+        )
+
+
+def open_store(path: Path | str) -> ClipStore:
+    """Open a clip store for reading.
+
+    Raises
+    ------
+    DatasetError
+        Missing, truncated, no clip store, of another schema version or contradictory.
+    """
+    return ClipStore(Path(path))
+
+
+def describe_store(path: Path | str) -> dict[str, Any]:
+    """Summarise a clip store for people: counts, splits, validity, stats, provenance (JSON)."""
+    with open_store(path) as store:
+        videos = {}
+        for video in store.videos.values():
+            valid = {
+                k: float(v.mean()) if len(v) else 0.0 for k, v in store.valid(video.id).items()
+            }
+            labelled = np.isfinite(store.labels(video.id, "valence"))
+            videos[video.id] = {
+                "subject": video.subject,
+                "split": video.split,
+                "kind": video.kind,
+                "frames": video.n_frames,
+                "labelled_frames": int(labelled.sum()),
+                **{f"{name}_percent": round(100 * share, 2) for name, share in valid.items()},
+            }
+        members = {s: [v for v in store.videos.values() if v.split == s] for s in SPLITS}
+        return {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "software_version": store.software_version,
+            "fingerprint": store.fingerprint,
+            "modalities": list(store.modalities),
+            "crop_px": store.crop_px,
+            "clip_length": store.clip_length,
+            "rate_hz": store.rate_hz,
+            "landmarks": store.landmarks,
+            "frames": sum(v.n_frames for v in store.videos.values()),
+            "splits": {
+                s: {
+                    "videos": len(member),
+                    "subjects": len({v.subject for v in member}),
+                    "frames": sum(v.n_frames for v in member),
+                    "clips": len(store.clips(s, stride_frames=store.clip_length)),
+                }
+                for s, member in members.items()
+            },
+            "videos": videos,
+            "stats": dict(store.stats),
+            "provenance": dict(store.provenance),
+        }
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise DatasetError(f"no clip store at {path}")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be read as HDF5: damaged, truncated or something else ({error})",
+            remedy=_REBUILD,
+        ) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    with _open(path) as file:
+        yield file

@@ -1,0 +1,68 @@
+"""Names and shapes of the clip store, shared by its reader and its writer."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .errors import DatasetError
+from .splits import Split
+
+FORMAT = "mavfer-clip-store"
+SCHEMA_VERSION = 1
+CHUNK_FRAMES = 16
+"""One chunk holds one clip of the default length: one read, one decompression."""
+
+StoreModality = Literal["color", "depth", "thermal"]
+STORE_MODALITIES: tuple[StoreModality, ...] = ("color", "depth", "thermal")
+VideoKind = Literal["session", "video"]
+Dimension = Literal["valence", "arousal"]
+DIMENSIONS: tuple[Dimension, ...] = ("valence", "arousal")
+FACE_SOURCES = ("none", "color", "infrared")
+"""Meaning of the values of ``face_source``: the image in which the face was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What the store says about one video.
+
+    Attributes
+    ----------
+    id : str
+        Session folder name, or the stem of the video file.
+    subject : str
+        Pseudonym; the unit of the splits.
+    split : {"train", "validation", "test"}
+    n_frames : int
+    kind : {"session", "video"}
+    source : str
+        Session uuid or file name it was built from.
+    """
+
+    id: str
+    subject: str
+    split: Split
+    n_frames: int
+    kind: VideoKind
+    source: str
+
+
+def crop_shape(modality: str, crop_px: int) -> tuple[int, ...]:
+    """Shape of one frame's crop: (crop, crop, 3) for color, (crop, crop) for the others."""
+    return (crop_px, crop_px, 3) if modality == "color" else (crop_px, crop_px)
+
+
+def crop_dtype(modality: str) -> "np.dtype[np.uint8] | np.dtype[np.uint16]":
+    """Element type of a modality's crops."""
+    return np.dtype(np.uint8) if modality == "color" else np.dtype(np.uint16)
+
+
+def check_modalities(modalities: tuple[str, ...]) -> tuple[StoreModality, ...]:
+    """Return `modalities` in the store's order; unknown, repeated or missing color is an error."""
+    unknown = sorted(set(modalities) - set(STORE_MODALITIES))
+    if unknown or len(set(modalities)) != len(modalities) or "color" not in modalities:
+        raise DatasetError(
+            f"modalities {', '.join(modalities) or '(none)'}: expected color and any of "
+            f"{', '.join(STORE_MODALITIES[1:])}, each once"
+        )
+    return tuple(m for m in STORE_MODALITIES if m in modalities)

@@ -1,0 +1,330 @@
+"""Writing a clip store: one part a video, then one file put together from the parts.
+
+A part is an HDF5 file with one video group. Parts may be written by several processes; putting
+them together copies compressed chunks as they are.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, get_args
+
+import h5py
+import hdf5plugin
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.files import atomic_output
+
+from .errors import DatasetError
+from .splits import Split
+from .stats import PixelSums, sum_color, sum_valid
+from .store_schema import (
+    CHUNK_FRAMES,
+    DIMENSIONS,
+    FORMAT,
+    SCHEMA_VERSION,
+    StoreModality,
+    VideoKind,
+    check_modalities,
+    crop_dtype,
+    crop_shape,
+)
+
+Compression = Literal["bitshuffle-lz4", "lzf", "gzip", "none"]
+COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLayout:
+    """What is the same for every video of a store.
+
+    Attributes
+    ----------
+    modalities : tuple of str
+    crop_px, clip_length : int
+    rate_hz : float
+        0 = frames of a video file taken as they came.
+    landmarks : int
+        Points a face, 68 or 5.
+    compression : {"bitshuffle-lz4", "lzf", "gzip", "none"}
+        The first needs hdf5plugin to read, the others open in any HDF5.
+    """
+
+    modalities: tuple[StoreModality, ...] = ("color", "depth", "thermal")
+    crop_px: int = 96
+    clip_length: int = 16
+    rate_hz: float = 4.0
+    landmarks: int = 68
+    compression: Compression = "bitshuffle-lz4"
+
+    def __post_init__(self) -> None:
+        if check_modalities(self.modalities) != self.modalities:
+            raise DatasetError(f"modalities {self.modalities} must be in the store's order")
+        if self.crop_px < 8 or self.clip_length < 1 or not 0 <= self.rate_hz < 1000:
+            raise DatasetError(
+                f"crop {self.crop_px} px, clip {self.clip_length} frames, {self.rate_hz} Hz: "
+                "expected a crop of at least 8 px, a clip of at least 1 frame and 0…1000 Hz"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameCrops:
+    """The crops of one frame.
+
+    Attributes
+    ----------
+    images : mapping of str to arrays
+        RGB uint8 color, uint16 mm depth, uint16 counts thermal. A modality left out is stored
+        as zeros and flagged invalid.
+    valid : mapping of str to bool
+        Whether depth and thermal show the face; without an entry: present in `images`.
+    """
+
+    images: Mapping[str, NDArray[np.uint8] | NDArray[np.uint16]]
+    valid: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoEntry:
+    """One video on its way into the store; rows of all arrays belong together.
+
+    Attributes
+    ----------
+    id, subject, source : str
+    kind : {"session", "video"}
+    time_ns : (N,) int64, since the video's start
+    valence, arousal : (N,) float32 in [-1, 1], NaN = no label
+    face_source : (N,) uint8, index into ``FACE_SOURCES``; 0 = no face found
+    landmarks_px : (N, 68 or 5, 2) float32, undistorted color pixels
+    T_crop_color : (N, 2, 3) float32
+    crops : iterable of FrameCrops, N of them
+        Consumed once, in order: may be a generator.
+    notes : mapping of str to JSON values
+        Further attributes of the video (consent, rates).
+    """
+
+    id: str
+    subject: str
+    source: str
+    kind: VideoKind
+    time_ns: NDArray[np.int64]
+    valence: NDArray[np.float32]
+    arousal: NDArray[np.float32]
+    face_source: NDArray[np.uint8]
+    landmarks_px: NDArray[np.float32]
+    T_crop_color: NDArray[np.float32]
+    crops: Iterable[FrameCrops]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_part(path: Path, entry: VideoEntry, layout: StoreLayout) -> None:
+    """Write one video to its own HDF5 file at `path` (new)."""
+    n_frames = len(entry.time_ns)
+    columns: dict[str, NDArray[Any]] = {
+        "time_ns": entry.time_ns.astype(np.int64),
+        "valence": entry.valence.astype(np.float32),
+        "arousal": entry.arousal.astype(np.float32),
+        "face_source": entry.face_source.astype(np.uint8),
+        "landmarks_px": entry.landmarks_px.astype(np.float32),
+        "T_crop_color": entry.T_crop_color.astype(np.float32),
+    }
+    _check_columns(entry.id, columns, layout)
+    with h5py.File(path, "x") as file:
+        group = file.create_group("video")
+        for name, values in columns.items():
+            group[name] = values
+        group["valid/face"] = columns["face_source"] > 0
+        digest = hashlib.sha256()
+        sums, flags = _write_crops(group, entry, layout, digest)
+        for modality, values in flags.items():
+            group[f"valid/{modality}"] = values
+        for name in (*columns, "valid/face", *(f"valid/{m}" for m in flags)):
+            digest.update(np.ascontiguousarray(group[name][:]).tobytes())
+        group.attrs.update(
+            {
+                "id": entry.id,
+                "subject": entry.subject,
+                "source": entry.source,
+                "kind": entry.kind,
+                "notes": json.dumps(dict(entry.notes), sort_keys=True),
+                "content_sha256": digest.hexdigest(),
+                "sums": json.dumps(
+                    {m: [s.count, list(s.total), list(s.squares)] for m, s in sums.items()}
+                ),
+                "n_frames": n_frames,
+            }
+        )
+
+
+def assemble_store(
+    path: Path,
+    parts: Sequence[Path],
+    *,
+    layout: StoreLayout,
+    splits: Mapping[str, Split],
+    provenance: Mapping[str, Any],
+    overwrite: bool = False,
+) -> None:
+    """Put the parts together into the store at `path`, whole or not at all.
+
+    Parameters
+    ----------
+    splits : mapping of subject to split
+    provenance : mapping of str to JSON values
+        Kept small (HDF5 limits an attribute to 64 KiB); sources are attributes of the videos.
+
+    Raises
+    ------
+    DatasetError
+        No parts, or two parts with one id.
+    OutputExistsError
+        `path` exists and `overwrite` is false.
+    """
+    if not parts:
+        raise DatasetError("no video to store")
+    with atomic_output(path, overwrite=overwrite) as partial, h5py.File(partial, "x") as store:
+        videos = store.create_group("videos")
+        digest = hashlib.sha256(repr(layout).encode())
+        sums = {m: PixelSums.empty(3 if m == "color" else 1) for m in layout.modalities}
+        by_id = {}
+        for part in parts:
+            with h5py.File(part, "r") as file:
+                video_id = str(file["video"].attrs["id"])
+                if video_id in by_id:
+                    raise DatasetError(
+                        f"two videos are called {video_id!r}",
+                        remedy="rename one: ids must be unique in a store",
+                    )
+                by_id[video_id] = part
+                file.copy("video", videos, name=video_id)
+        for video_id in sorted(by_id):
+            group = videos[video_id]
+            split = splits[group.attrs["subject"]]
+            group.attrs["split"] = split
+            digest.update(f"{video_id}\0{split}\0{group.attrs['content_sha256']}".encode())
+            if split == "train":
+                for modality, (count, total, squares) in json.loads(group.attrs["sums"]).items():
+                    sums[modality] += PixelSums(count, tuple(total), tuple(squares))
+        store.attrs.update(
+            {
+                "format": FORMAT,
+                "schema_version": SCHEMA_VERSION,
+                "software_version": version("mavfer"),
+                "rate_hz": layout.rate_hz,
+                "clip_length": layout.clip_length,
+                "crop_px": layout.crop_px,
+                "landmarks": layout.landmarks,
+                "modalities": json.dumps(list(layout.modalities)),
+                "provenance": json.dumps(dict(provenance), sort_keys=True),
+                "stats": json.dumps(
+                    {m: {"mean": s.mean, "std": s.std, "count": s.count} for m, s in sums.items()}
+                ),
+                "fingerprint": digest.hexdigest(),
+            }
+        )
+
+
+def write_store(
+    path: Path,
+    entries: Iterable[VideoEntry],
+    *,
+    layout: StoreLayout,
+    splits: Mapping[str, Split],
+    provenance: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a store from videos at hand, in this process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".parts") as folder:
+        parts = []
+        for index, entry in enumerate(entries):
+            parts.append(Path(folder) / f"{index:05d}.h5")
+            write_part(parts[-1], entry, layout)
+        assemble_store(
+            path,
+            parts,
+            layout=layout,
+            splits=splits,
+            provenance=provenance or {},
+            overwrite=overwrite,
+        )
+
+
+def _check_columns(video_id: str, columns: Mapping[str, NDArray[Any]], layout: StoreLayout) -> None:
+    n_frames = len(columns["time_ns"])
+    shapes = {"landmarks_px": (n_frames, layout.landmarks, 2), "T_crop_color": (n_frames, 2, 3)}
+    for name, values in columns.items():
+        expected = shapes.get(name, (n_frames,))
+        if values.shape != expected:
+            raise DatasetError(f"video {video_id}: {name} is {values.shape}, expected {expected}")
+    if np.any(np.diff(columns["time_ns"]) <= 0):
+        raise DatasetError(f"video {video_id}: times do not increase")
+    for dimension in DIMENSIONS:
+        if np.any(np.abs(columns[dimension]) > 1):
+            raise DatasetError(
+                f"video {video_id}: {dimension} labels outside [-1, 1]",
+                remedy="scale them when fusing (mavfer-annotate fuse --scale)",
+            )
+
+
+def _write_crops(
+    group: h5py.Group, entry: VideoEntry, layout: StoreLayout, digest: "hashlib._Hash"
+) -> tuple[dict[str, PixelSums], dict[str, NDArray[np.bool_]]]:
+    """Write the crops chunk by chunk; return sums over frames with a face, and validity."""
+    n_frames = len(entry.time_ns)
+    face = entry.face_source > 0
+    flags: dict[str, NDArray[np.bool_]] = {
+        m: np.zeros(n_frames, np.bool_) for m in layout.modalities if m != "color"
+    }
+    sums: dict[str, PixelSums] = {
+        m: PixelSums.empty(3 if m == "color" else 1) for m in layout.modalities
+    }
+    buffers: dict[str, NDArray[Any]] = {}
+    for m in layout.modalities:
+        shape = crop_shape(m, layout.crop_px)
+        group.create_dataset(
+            m,
+            shape=(n_frames, *shape),
+            dtype=crop_dtype(m),
+            chunks=(min(CHUNK_FRAMES, n_frames), *shape) if n_frames else None,
+            **(_filters(layout.compression) if n_frames else {}),
+        )
+        buffers[m] = np.zeros((CHUNK_FRAMES, *shape), crop_dtype(m))
+    row = -1
+    for row, crops in enumerate(entry.crops):
+        if row >= n_frames:
+            raise DatasetError(f"video {entry.id}: more crops than its {n_frames} rows")
+        slot = row % CHUNK_FRAMES
+        for m in layout.modalities:
+            image = crops.images.get(m)
+            buffers[m][slot] = 0 if image is None else image
+            if m in flags:
+                flags[m][row] = image is not None and crops.valid.get(m, True)
+        if slot == CHUNK_FRAMES - 1 or row == n_frames - 1:
+            rows = slice(row - slot, row + 1)
+            for m in layout.modalities:
+                block = buffers[m][: slot + 1]
+                group[m][rows] = block
+                digest.update(block.tobytes())
+                shown = block[face[rows] & flags[m][rows] if m in flags else face[rows]]
+                sums[m] += sum_color(shown) if m == "color" else sum_valid(shown)
+    if row + 1 != n_frames:
+        raise DatasetError(f"video {entry.id}: {row + 1} crops for {n_frames} rows")
+    return sums, flags
+
+
+def _filters(compression: Compression) -> dict[str, Any]:
+    match compression:
+        case "bitshuffle-lz4":
+            return dict(hdf5plugin.Bitshuffle(cname="lz4"))
+        case "lzf":
+            return {"compression": "lzf", "shuffle": True}
+        case "gzip":
+            return {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+        case "none":
+            return {}
