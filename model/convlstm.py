@@ -1,0 +1,149 @@
+"""The recurrence of a convolutional LSTM over a clip, with its gradient written out.
+
+Automatic differentiation of the loop computes the weights' gradient once a step and adds the
+pieces up. Written by hand, the loop backwards in time only carries the states' gradients; each
+weight's gradient is then one convolution over the images of all steps. The values are the same
+(tests/model/test_convlstm.py holds both against an explicit loop of eq. 1 in double precision).
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Peephole(NamedTuple):
+    """Weights from the cell to the gates.
+
+    Attributes
+    ----------
+    convolution : (2h, h, 3, 3) or None
+        From c[t-1] to i and f.
+    hadamard : (1, h, H, W) for o, (3, h, H, W) for i, f and o, or None
+        From c[t-1] to i and f, from c[t] to o.
+    """
+
+    convolution: Tensor | None
+    hadamard: Tensor | None
+
+
+def scan(gates_x: Tensor, weight_h: Tensor, peephole: Peephole) -> Tensor:
+    """Return h[t] of every step of eq. 1.
+
+    Parameters
+    ----------
+    gates_x : (T, B, 4h, H, W)
+        What inputs, guides and biases contribute to the gates i, f, o and the candidate, before
+        their nonlinearities.
+    weight_h : (4h, h, 3, 3)
+    peephole : Peephole
+
+    Returns
+    -------
+    (T, B, h, H, W)
+    """
+    hidden: Tensor = _Scan.apply(gates_x, weight_h, peephole.convolution, peephole.hadamard)  # type: ignore[no-untyped-call]  # autograd.Function.apply is untyped in torch
+    return hidden
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        gates_x: Tensor,
+        weight_h: Tensor,
+        weight_c: Tensor | None,
+        weight_peephole: Tensor | None,
+    ) -> Tensor:
+        steps, batch, n_gates, height, width = gates_x.shape
+        h = n_gates // 4
+        # The gates are made in place in one copy: after the loop it holds i, f, o and candidate.
+        gates = gates_x.clone()
+        cells = gates.new_empty(steps, batch, h, height, width)
+        cells_tanh = torch.empty_like(cells)
+        hidden = torch.empty_like(cells)
+        for t in range(steps):
+            gate = gates[t]
+            i, f, o, candidate = gate.split(h, 1)
+            if t:
+                gate += F.conv2d(hidden[t - 1], weight_h, padding=1)
+                if weight_c is not None:
+                    gate[:, : 2 * h] += F.conv2d(cells[t - 1], weight_c, padding=1)
+                elif weight_peephole is not None:
+                    i.addcmul_(weight_peephole[0], cells[t - 1])
+                    f.addcmul_(weight_peephole[1], cells[t - 1])
+            gate[:, : 2 * h].sigmoid_()
+            candidate.tanh_()
+            torch.mul(i, candidate, out=cells[t])
+            if t:
+                cells[t].addcmul_(f, cells[t - 1])
+            if weight_peephole is not None:
+                o.addcmul_(weight_peephole[-1], cells[t])
+            o.sigmoid_()
+            torch.tanh(cells[t], out=cells_tanh[t])
+            torch.mul(o, cells_tanh[t], out=hidden[t])
+        ctx.save_for_backward(gates, cells, cells_tanh, hidden, weight_h, weight_c, weight_peephole)
+        return hidden
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        gates, cells, cells_tanh, hidden, weight_h, weight_c, weight_peephole = ctx.saved_tensors
+        (d_hidden,) = gradients
+        steps, h = cells.shape[0], cells.shape[2]
+        # Transposed convolutions as plain ones: channels swapped, kernels turned by 180 degrees.
+        back_h = weight_h.transpose(0, 1).flip(2, 3).contiguous()
+        back_c = None if weight_c is None else weight_c.transpose(0, 1).flip(2, 3).contiguous()
+        # Local derivatives of all steps at once; the loop below multiplies them into d_gates.
+        i, f, o, candidate = gates.split(h, 2)
+        d_gates = torch.empty_like(gates)
+        to_cell = o * (1 - cells_tanh * cells_tanh)
+        d_sigmoid = gates[:, :, : 3 * h] * (1 - gates[:, :, : 3 * h])
+        d_i, d_f, d_o = d_sigmoid.split(h, 2)
+        d_i *= candidate
+        d_f[1:] *= cells[:-1]
+        d_f[0] = 0
+        d_o *= cells_tanh
+        d_candidate = i * (1 - candidate * candidate)
+        d_h: Tensor = d_hidden[steps - 1]
+        d_c: Tensor | None = None
+        for t in range(steps - 1, -1, -1):
+            step = d_gates[t]
+            torch.mul(d_h, d_o[t], out=step[:, 2 * h : 3 * h])
+            d_cell = d_h * to_cell[t]
+            if weight_peephole is not None:
+                d_cell.addcmul_(step[:, 2 * h : 3 * h], weight_peephole[-1])
+            if d_c is not None:
+                d_cell += d_c
+            torch.mul(d_cell, d_i[t], out=step[:, :h])
+            torch.mul(d_cell, d_f[t], out=step[:, h : 2 * h])
+            torch.mul(d_cell, d_candidate[t], out=step[:, 3 * h :])
+            if not t:
+                break
+            d_h = F.conv2d(step, back_h, padding=1).add_(d_hidden[t - 1])
+            d_c = d_cell.mul_(f[t])
+            if back_c is not None:
+                d_c += F.conv2d(step[:, : 2 * h], back_c, padding=1)
+            elif weight_peephole is not None:
+                d_c.addcmul_(step[:, :h], weight_peephole[0])
+                d_c.addcmul_(step[:, h : 2 * h], weight_peephole[1])
+        later = d_gates[1:].flatten(0, 1)
+        d_weight_h = _weight_gradient(later, hidden[:-1].flatten(0, 1), weight_h)
+        d_weight_c = d_weight_peephole = None
+        if weight_c is not None:
+            d_weight_c = _weight_gradient(later[:, : 2 * h], cells[:-1].flatten(0, 1), weight_c)
+        if weight_peephole is not None:
+            d_weight_peephole = torch.empty_like(weight_peephole)
+            d_weight_peephole[-1] = (d_gates[:, :, 2 * h : 3 * h] * cells).sum((0, 1))
+            if weight_c is None:
+                d_weight_peephole[0] = (d_gates[1:, :, :h] * cells[:-1]).sum((0, 1))
+                d_weight_peephole[1] = (d_gates[1:, :, h : 2 * h] * cells[:-1]).sum((0, 1))
+        return d_gates, d_weight_h, d_weight_c, d_weight_peephole
+
+
+def _weight_gradient(d_output: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Return the gradient of a padded 3x3 convolution's weight."""
+    gradient: Tensor = torch.ops.aten.convolution_backward(
+        d_output, x, weight, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [False, True, False]
+    )[1]
+    return gradient

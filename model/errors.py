@@ -1,0 +1,11 @@
+"""What a user of the networks can act on."""
+
+from capture.errors import MavferError
+
+
+class ModelError(MavferError, ValueError):
+    """A network, a training run or an evaluation was asked for something that cannot be."""
+
+
+class CheckpointError(ModelError):
+    """A checkpoint is missing, damaged, foreign or of another network."""

@@ -1,0 +1,172 @@
+"""MRAN and URAN assembled (section III of the paper, Table I)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .attention import SpatialSoftmax
+from .config import CHANNELS, ModelConfig
+from .encoder import SpatialEncoder, Upsampling
+from .head import RecognitionHead
+from .recurrent import ConvLSTM
+
+_LSTM_LAYERS = 3
+
+
+class Prediction(NamedTuple):
+    """What a network says about a batch.
+
+    Attributes
+    ----------
+    score : (B, n_outputs) float, in [-1, 1]
+    attention : (T, B, 1, H, W) float
+        One map a frame, at the input's resolution.
+    """
+
+    score: Tensor
+    attention: Tensor
+
+
+class Stream(nn.Module):
+    """Encoder and recurrent decoder of one modality; a guided stream borrows the guides' states.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    modality : str
+    n_guides : int
+        0 makes the recurrent layers A-LSTMs, more makes them AG-LSTMs.
+    """
+
+    def __init__(self, config: ModelConfig, modality: str, *, n_guides: int = 0) -> None:
+        super().__init__()
+        c32, c64, c128 = (config.channels(paper) for paper in (32, 64, 128))
+        widths = ((c128, c64), (c64, c32), (c32, 1))
+        self.encoder = SpatialEncoder(CHANNELS[modality], (c32, c64, c128))
+        self.lstms = nn.ModuleList(
+            ConvLSTM(
+                inputs,
+                hidden,
+                size_px=config.hidden_px * 2**layer,
+                n_guides=n_guides,
+                peephole=config.peephole,
+            )
+            for layer, (inputs, hidden) in enumerate(widths)
+        )
+        self.ups = nn.ModuleList(Upsampling(channels, config.upsampling) for channels in (c64, c32))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map frames (T, B, C, H, W) to features (T, B, 128, H/8, W/8)."""
+        features: Tensor = self.encoder(x.flatten(0, 1))
+        return features.unflatten(0, x.shape[:2])
+
+    def layer_input(self, layer: int, features: Tensor, states: list[Tensor]) -> Tensor:
+        """Return what enters a recurrent layer: the encoder's output or the layer below, doubled."""
+        entering: Tensor = features if layer == 0 else self.ups[layer - 1](states[layer - 1])
+        return entering
+
+
+class RecurrentAttentionNetwork(nn.Module):
+    """MRAN, or URAN where the config names one modality.
+
+    The guides never depend on the target, so their streams run first for the whole clip and their
+    contribution to the target's gates is part of one convolution over all steps.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        n_guides = len(config.guides)
+        self.target = Stream(config, config.target, n_guides=n_guides)
+        self.guides = nn.ModuleDict({name: Stream(config, name) for name in config.guides})
+        standardised = config.attention == "standardise"
+        self.up3 = Upsampling(1, config.upsampling, bias=False, learnable=not standardised)
+        self.softmax = SpatialSoftmax(config.attention)
+        c32, c64, c128, c256 = (config.channels(paper) for paper in (32, 64, 128, 256))
+        self.features = nn.Conv3d(CHANNELS[config.target], c32, 3, padding=1)
+        self.head = RecognitionHead(
+            (c32, c32, c64, c128, c256),
+            clip_length=config.clip_length,
+            size_px=config.input_px,
+            fc_units=config.fc_units,
+            n_outputs=len(config.outputs),
+            dropout=config.dropout,
+        )
+        # Convolutions on CPU and GPU are fastest on channels-last weights and images; linear
+        # layers and the per-pixel peepholes are not images.
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub knows only channels_last
+            elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
+
+    def attend(self, clips: Mapping[str, Tensor]) -> Tensor:
+        """Return the attention cube (T, B, 1, H, W) of normalised clips.
+
+        Parameters
+        ----------
+        clips : mapping of modality to (T, B, C, H, W) float
+        """
+        guide_states = {name: self._guide_states(name, clips[name]) for name in self.guides}
+        forget = None
+        if self.config.forget_input == "thermal":
+            forget = guide_states["thermal"]
+        features = self.target.encode(clips[self.config.target])  # (T, B, 128, 12, 12)
+        states: list[Tensor] = []
+        for layer in range(_LSTM_LAYERS):
+            x = self.target.layer_input(layer, features, states)
+            states.append(
+                self.target.lstms[layer](
+                    x,
+                    [entries[layer].state for entries in guide_states.values()],
+                    None if forget is None else forget[layer].entering,
+                )
+            )  # (T, B, 64, 12, 12), (T, B, 32, 24, 24), (T, B, 1, 48, 48)
+        attention: Tensor = self.softmax(self.up3(states[-1]))  # (T, B, 1, 96, 96)
+        return attention
+
+    def _guide_states(self, name: str, clip: Tensor) -> list["_GuideLayer"]:
+        stream = self.guides[name]
+        assert isinstance(stream, Stream)  # noqa: S101 - narrows ModuleDict's value for the type checker
+        features = stream.encode(clip)
+        layers: list[_GuideLayer] = []
+        for layer in range(_LSTM_LAYERS):
+            x = stream.layer_input(layer, features, [entry.state for entry in layers])
+            layers.append(_GuideLayer(x, stream.lstms[layer](x)))
+        return layers
+
+    def recognise(self, clip: Tensor, attention: Tensor) -> Tensor:
+        """Return scores (B, n_outputs) from the target's clip and an attention cube.
+
+        Parameters
+        ----------
+        clip : (T, B, C, H, W) float
+        attention : (T, B, 1, H, W) float
+        """
+        volume = clip.permute(1, 2, 0, 3, 4)  # (B, 3, 16, 96, 96)
+        x = torch.relu(self.features(volume))  # X', (B, 32, 16, 96, 96)
+        attended = x * attention.permute(1, 2, 0, 3, 4)  # X'' (eq. 4)
+        score: Tensor = self.head(attended)
+        return score
+
+    def forward(self, clips: Mapping[str, Tensor]) -> Prediction:
+        """Predict a batch.
+
+        Parameters
+        ----------
+        clips : mapping of modality to (T, B, C, H, W) float
+            Normalised by `model.preprocess`; time first, so that a step of all clips is contiguous.
+        """
+        attention = self.attend(clips)
+        return Prediction(self.recognise(clips[self.config.target], attention), attention)
+
+
+class _GuideLayer(NamedTuple):
+    entering: Tensor
+    state: Tensor
