@@ -11,8 +11,8 @@ from .errors import AnnotationError
 
 NS_PER_S = 1_000_000_000
 COMMENT = "#"
-MAX_TIME_S = 1e6
-"""Longest session that a label can belong to; eleven days, far below where ns lose precision."""
+MAX_TIME_S = 1e5
+"""Longest session that a label can belong to: a day and a bit; a typo is found, not gridded."""
 
 
 @dataclass(frozen=True, slots=True)

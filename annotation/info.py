@@ -1,0 +1,63 @@
+"""What a label file or a file of ratings holds, as JSON values."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .labels import LABELS_SCHEMA_VERSION, load_labels
+from .raters_csv import RAW_SCALE, load_traces
+from .strict_csv import NS_PER_S
+from .trace import DIMENSIONS
+
+RATERS_SCHEMA_VERSION = 1
+
+
+def describe_labels(path: Path) -> dict[str, Any]:
+    """Summarise a gold label file.
+
+    Returns
+    -------
+    dict
+        Sessions, rows, labelled seconds, and per dimension the share of rows that have a label,
+        the mean and the extremes (None where there is no label).
+    """
+    labels = load_labels(path)
+    every = list(labels.sessions.values())
+    dimensions = {}
+    for dimension in DIMENSIONS:
+        values = np.concatenate([each.values(dimension) for each in every])
+        known = values[~np.isnan(values)]
+        dimensions[dimension] = {
+            "labelled_percent": 100.0 * len(known) / len(values),
+            "mean": float(np.mean(known)) if len(known) else None,
+            "min": float(np.min(known)) if len(known) else None,
+            "max": float(np.max(known)) if len(known) else None,
+        }
+    counts = np.concatenate([each.n_raters for each in every])
+    duration_ns = sum(int(each.time_ns[-1] - each.time_ns[0]) for each in every)
+    return {
+        "schema_version": LABELS_SCHEMA_VERSION,
+        "sessions": sorted(labels.sessions),
+        "n_rows": len(counts),
+        "duration_s": duration_ns / NS_PER_S,
+        "n_raters_min": int(np.min(counts)),
+        "n_raters_max": int(np.max(counts)),
+        "dimensions": dimensions,
+        "provenance": dict(labels.provenance),
+    }
+
+
+def describe_raters(path: Path, *, scale: float = RAW_SCALE) -> dict[str, Any]:
+    """Summarise a file of ratings: who rated what, how often, over which range."""
+    traces = load_traces([path], scale=scale)
+    return {
+        "schema_version": RATERS_SCHEMA_VERSION,
+        "sessions": sorted({trace.session for trace in traces}),
+        "raters": sorted({trace.rater for trace in traces}),
+        "dimensions": sorted({trace.dimension for trace in traces}),
+        "n_traces": len(traces),
+        "n_ratings": sum(len(trace) for trace in traces),
+        "min": min(float(np.min(trace.value)) for trace in traces),
+        "max": max(float(np.max(trace.value)) for trace in traces),
+    }

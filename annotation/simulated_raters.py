@@ -1,0 +1,132 @@
+"""Raters for sessions whose truth is known: slow, biased, noisy and bound to a slider's steps.
+
+A stand-in for people in demonstrations and tests. Human raters agree less: the paper reports a
+mean correlation of .42 (arousal) and .48 (valence) in Table III, and reaction times of 1 to 6 s
+are usual; the defaults are milder since simulated sessions last seconds, not minutes.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import AnnotationError
+from .raters_csv import RAW_SCALE
+from .strict_csv import NS_PER_S
+from .trace import Trace, interpolate
+
+DEFAULT_LAG_S = 0.4
+DEFAULT_NOISE = 1.0
+DEFAULT_RATE_HZ = 10.0
+_STEP = 1.0
+_LAG_SPREAD = 0.4
+"""Raters' lags lie within ± this share of the mean lag."""
+_GAIN_RANGE = (0.85, 1.15)
+_BIAS_SD = 0.6
+_NOISE_MEMORY_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class RaterProfile:
+    """How one simulated rater differs from the truth; the same in every session.
+
+    Attributes
+    ----------
+    name : str
+    lag_s : float
+        Reaction time.
+    gain : float
+        How widely the rater uses the scale.
+    bias : float
+        Constant offset, in points of the scale.
+    noise : float
+        Standard deviation of a wandering error, in points of the scale.
+    noise_memory_s : float
+        Time after which the error has forgotten itself (first-order autoregression).
+    """
+
+    name: str
+    lag_s: float
+    gain: float
+    bias: float
+    noise: float
+    noise_memory_s: float
+
+
+def draw_profile(
+    name: str, *, seed: int, lag_s: float = DEFAULT_LAG_S, noise: float = DEFAULT_NOISE
+) -> RaterProfile:
+    """Draw a rater: the same `seed` and `name` give the same person."""
+    if not (math.isfinite(lag_s) and lag_s >= 0 and math.isfinite(noise) and noise >= 0):
+        raise AnnotationError(
+            f"a rater's lag and noise must be 0 or more, got {lag_s:g} s and {noise:g}"
+        )
+    rng = _generator(seed, name)
+    return RaterProfile(
+        name,
+        lag_s=lag_s * rng.uniform(1 - _LAG_SPREAD, 1 + _LAG_SPREAD),
+        gain=rng.uniform(*_GAIN_RANGE),
+        bias=rng.normal(0.0, _BIAS_SD),
+        noise=noise,
+        noise_memory_s=_NOISE_MEMORY_S,
+    )
+
+
+def rate(
+    truth: Trace, profile: RaterProfile, *, seed: int, rate_hz: float = DEFAULT_RATE_HZ
+) -> Trace:
+    """Let a rater judge a session.
+
+    The rater sets the slider on the still first picture and only then lets it play, so that the
+    trace covers the truth from its first to its last moment; what is said follows what is shown
+    by the reaction time.
+
+    Parameters
+    ----------
+    truth : Trace
+        Values in [-1, 1].
+    profile : RaterProfile
+    seed : int
+        With session, dimension and rater it decides the noise.
+    rate_hz : float
+        How often the slider is read.
+
+    Returns
+    -------
+    Trace
+        On the scale of -10 to 10, in steps of 1.
+    """
+    if not (math.isfinite(rate_hz) and rate_hz > 0):
+        raise AnnotationError(f"rate_hz is {rate_hz:g}, expected a number above 0")
+    first_ns, last_ns = int(truth.time_ns[0]), int(truth.time_ns[-1])
+    n_steps = int((last_ns - first_ns) * rate_hz / NS_PER_S)
+    ticks = first_ns + np.round(np.arange(n_steps + 1) * (NS_PER_S / rate_hz)).astype(np.int64)
+    time_ns = np.unique(np.append(ticks[ticks < last_ns], last_ns))
+
+    seen_ns = np.maximum(time_ns - round(profile.lag_s * NS_PER_S), first_ns)
+    seen = interpolate(seen_ns, truth.time_ns, truth.value)
+    rng = _generator(seed, profile.name, truth.session, truth.dimension)
+    wandering = _autoregression(rng, time_ns, profile.noise_memory_s)
+    said = RAW_SCALE * profile.gain * seen + profile.bias + profile.noise * wandering
+    slider = np.clip(_STEP * np.round(said / _STEP), -RAW_SCALE, RAW_SCALE)
+    return Trace(truth.session, profile.name, truth.dimension, time_ns, slider + 0.0)
+
+
+def _generator(seed: int, *names: str) -> np.random.Generator:
+    """Random numbers that depend on `seed` and `names`, on nothing else and on every machine."""
+    digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+
+
+def _autoregression(
+    rng: np.random.Generator, time_ns: NDArray[np.int64], memory_s: float
+) -> NDArray[np.float64]:
+    """Draw a stationary process of unit variance whose correlation decays with the distance."""
+    kept = np.exp(-np.diff(time_ns) / (memory_s * NS_PER_S))
+    fresh = rng.standard_normal(len(time_ns))
+    process = fresh.copy()
+    for k, share in enumerate(kept, start=1):
+        process[k] = share * process[k - 1] + math.sqrt(1.0 - share * share) * fresh[k]
+    return process
