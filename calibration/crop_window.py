@@ -4,8 +4,9 @@ The infrared field of view slides over the color image with distance (parallax),
 or copied window is wrong: 1408 x 792, the paper's, fits its rig only off-centre.
 """
 
+from typing import Literal
+
 import numpy as np
-from numpy.typing import NDArray
 
 from capture.camera import CameraModel
 from capture.transform import RigidTransform
@@ -17,6 +18,9 @@ PAPER_WINDOW_PX = (1408, 792)
 """Width and height of the paper's crop, in its 1920 x 1080 color image."""
 _PAPER_COLOR_WIDTH_PX = 1920
 _ASPECT = 16 / 9
+_NEAREST_CM, _FARTHEST_CM = 50, 150
+"""Range of nearest depths tried for the paper's window; the Kinect v2 measures from 0.5 m."""
+_FALLBACK_Z_MIN_M = 0.6
 
 
 def paper_window_px(color: CameraModel) -> tuple[int, int]:
@@ -31,9 +35,9 @@ def compute_crop_window(
     infrared: CameraModel,
     T_color_infrared: RigidTransform,
     *,
-    z_min_m: float = 0.6,
+    z_min_m: float | None = None,
 ) -> CropWindow:
-    """Place the paper's window, or the largest 16:9 one, where depth exists for z >= `z_min_m`.
+    """Place the paper's window where depth exists for all z from some nearest depth on.
 
     Parameters
     ----------
@@ -41,8 +45,11 @@ def compute_crop_window(
         Its undistorted image is the grid the window is given in.
     infrared : CameraModel
     T_color_infrared : RigidTransform
-    z_min_m : float, metres
-        Nearest depth, in the infrared frame, the window must hold for.
+    z_min_m : float, metres, optional
+        Nearest depth, in the infrared frame, the window must hold for: gives the paper's window
+        or, where that does not fit, the largest 16:9 one. By default the paper's window at the
+        smallest such depth, in whole centimetres from 0.5 m; where it fits at none up to 1.5 m,
+        the largest window for 0.6 m.
 
     Raises
     ------
@@ -54,52 +61,78 @@ def compute_crop_window(
     Along one infrared ray the color pixel moves monotonically with 1/z, so `z_min_m` and
     infinity bound every depth between them.
     """
-    left, top, right, bottom = _common_rectangle_px(color, infrared, T_color_infrared, z_min_m)
-    available_px = (right - left + 1, bottom - top + 1)
-    if min(available_px) < 2:
+    if z_min_m is not None:
+        return _largest_window(color, infrared, T_color_infrared, z_min_m)
+    for centimetres in range(_NEAREST_CM, _FARTHEST_CM + 1):
+        try:
+            window = _largest_window(color, infrared, T_color_infrared, centimetres / 100)
+        except CalibrationError:
+            continue
+        if (window.width_px, window.height_px) == paper_window_px(color):
+            return window
+    return _largest_window(color, infrared, T_color_infrared, _FALLBACK_Z_MIN_M)
+
+
+def _largest_window(
+    color: CameraModel, infrared: CameraModel, T_color_infrared: RigidTransform, z_min_m: float
+) -> CropWindow:
+    width_px, height_px = paper_window_px(color)
+    top, bottom = _shared_span_px(color, infrared, T_color_infrared, z_min_m, along="y")
+    height_px = min(height_px, bottom - top + 1)
+    y_px = top + (bottom - top + 1 - height_px) // 2
+    left, right = _shared_span_px(
+        color, infrared, T_color_infrared, z_min_m, along="x", beside=(y_px, y_px + height_px)
+    )
+    if (width_px, height_px) != paper_window_px(color) or width_px > right - left + 1:
+        width_px = min(width_px, right - left + 1, int(height_px * _ASPECT)) // 2 * 2
+        height_px = int(width_px / _ASPECT) // 2 * 2
+    if min(width_px, height_px) < 2:
         raise CalibrationError(
             f"depth covers no window of the color image for all z >= {z_min_m} m",
             remedy="raise the nearest depth or check the transform between the cameras",
         )
-    width_px, height_px = paper_window_px(color)
-    if width_px > available_px[0] or height_px > available_px[1]:
-        width_px = int(min(available_px[0], available_px[1] * _ASPECT)) // 2 * 2
-        height_px = int(width_px / _ASPECT) // 2 * 2
     return CropWindow(
-        x_px=left + (available_px[0] - width_px) // 2,
-        y_px=top + (available_px[1] - height_px) // 2,
+        x_px=left + (right - left + 1 - width_px) // 2,
+        y_px=top + (bottom - top + 1 - height_px) // 2,
         width_px=width_px,
         height_px=height_px,
         z_min_m=z_min_m,
     )
 
 
-def _common_rectangle_px(
-    color: CameraModel, infrared: CameraModel, T_color_infrared: RigidTransform, z_min_m: float
-) -> tuple[int, int, int, int]:
-    """Return left, top, right, bottom (inclusive) covered at every depth from `z_min_m` on."""
+def _shared_span_px(
+    color: CameraModel,
+    infrared: CameraModel,
+    T_color_infrared: RigidTransform,
+    z_min_m: float,
+    *,
+    along: Literal["x", "y"],
+    beside: tuple[int, int] | None = None,
+) -> tuple[int, int]:
+    """Return the first and last color column (or row) inside the infrared edges at any depth.
+
+    Only the parts of the edges that lie `beside` the window count: half-open range of the other
+    coordinate, the whole color image by default.
+    """
     ideal = color.without_distortion()
-    columns = np.arange(infrared.width_px, dtype=np.float64)
-    rows = np.arange(infrared.height_px, dtype=np.float64)
-    left, top, right, bottom = 0.0, 0.0, color.width_px - 1.0, color.height_px - 1.0
-    for inverse_z in (1 / z_min_m, 0.0):
-
-        def edge(x: NDArray[np.float64], y: NDArray[np.float64], w: float) -> NDArray[np.float64]:
-            rays = infrared.unproject(np.stack(np.broadcast_arrays(x, y), axis=-1))
-            points = np.concatenate([rays, np.ones((len(rays), 1))], axis=-1)
-            scaled = points @ T_color_infrared.rotation.T + w * T_color_infrared.translation_m
-            return ideal.project(scaled)
-
-        def sides(pixels: NDArray[np.float64], axis: int, limit_px: int) -> NDArray[np.float64]:
-            """Coordinates `axis` of the edge's part that lies beside the color image."""
-            other = pixels[:, 1 - axis]
-            beside = (other >= 0) & (other <= limit_px - 1)
-            return pixels[beside, axis] if beside.any() else pixels[:, axis]
-
-        last_x, last_y = columns[-1:], rows[-1:]
-        first = np.zeros(1)
-        left = max(left, sides(edge(first, rows, inverse_z), 0, color.height_px).max())
-        right = min(right, sides(edge(last_x, rows, inverse_z), 0, color.height_px).min())
-        top = max(top, sides(edge(columns, first, inverse_z), 1, color.width_px).max())
-        bottom = min(bottom, sides(edge(columns, last_y, inverse_z), 1, color.width_px).min())
-    return int(np.ceil(left)), int(np.ceil(top)), int(np.floor(right)), int(np.floor(bottom))
+    size_px = (infrared.width_px, infrared.height_px)
+    axis = 0 if along == "x" else 1
+    limits_px = (color.width_px, color.height_px)
+    first, stop = beside or (0, limits_px[1 - axis])
+    bounds = [0.0, limits_px[axis] - 1.0]
+    positions = np.arange(size_px[1 - axis], dtype=np.float64)
+    for which, position in enumerate((0.0, size_px[axis] - 1.0)):
+        edge_px = np.full((len(positions), 2), position)
+        edge_px[:, 1 - axis] = positions
+        rays = np.concatenate([infrared.unproject(edge_px), np.ones((len(positions), 1))], axis=1)
+        for inverse_z in (1 / z_min_m, 0.0):
+            pixels = ideal.project(
+                rays @ T_color_infrared.rotation.T + inverse_z * T_color_infrared.translation_m
+            )
+            counted = (pixels[:, 1 - axis] >= first) & (pixels[:, 1 - axis] < stop)
+            if counted.any():
+                edge = pixels[counted, axis]
+                bounds[which] = (
+                    max(bounds[0], edge.max()) if which == 0 else min(bounds[1], edge.min())
+                )
+    return int(np.ceil(bounds[0])), int(np.floor(bounds[1]))

@@ -5,6 +5,8 @@ image with a z-buffer and inverse depth interpolated, which is exact for planes.
 a depth step are not drawn, so a silhouette neither bleeds outward nor fills the shadow beside it.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,97 +44,100 @@ def draw_depth_mesh(
         Target, zero where empty; the nearer surface (larger value) wins.
     """
     height, width = depth_mm.shape
-    above = np.zeros((width, 3), np.float32)
-    below = np.zeros((width, 3), np.float32)
+    shape = (2, width)
+    x_px, y_px = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    inverse = np.zeros(shape, np.float32)
     for row in range(height):
+        now, before = row % 2, 1 - row % 2
         for column in range(width):
             measured = depth_mm[row, column]
             z = np.float64(measured) + shift_mm
-            below[column, 2] = 0
-            if measured == 0 or z <= 0:
-                continue
             x, y = z * rays[row, column, 0], z * rays[row, column, 1]
             depth = (
                 projection[2, 0] * x + projection[2, 1] * y + projection[2, 2] * z
             ) + translation_mm[2]
-            if depth <= 0:
-                continue
-            inverse = 1 / depth
-            below[column, 0] = inverse * (
+            valid = measured > 0 and z > 0 and depth > 0
+            w = 1 / depth if valid else 0.0
+            x_px[now, column] = w * (
                 projection[0, 0] * x
                 + projection[0, 1] * y
                 + projection[0, 2] * z
                 + translation_mm[0]
             )
-            below[column, 1] = inverse * (
+            y_px[now, column] = w * (
                 projection[1, 0] * x
                 + projection[1, 1] * y
                 + projection[1, 2] * z
                 + translation_mm[1]
             )
-            below[column, 2] = inverse
-        if row > 0:
-            for column in range(width - 1):
-                a, b = above[column], above[column + 1]
-                c, d = below[column], below[column + 1]
-                if joined(a[2], b[2], c[2]):
-                    fill_triangle(a, b, c, inverse_depth)
-                    if joined(b[2], d[2], c[2]):
-                        fill_triangle(b, d, c, inverse_depth)
-                elif joined(b[2], d[2], c[2]):
-                    fill_triangle(b, d, c, inverse_depth)
-                elif joined(a[2], b[2], d[2]):
-                    fill_triangle(a, b, d, inverse_depth)
-                elif joined(a[2], d[2], c[2]):
-                    fill_triangle(a, d, c, inverse_depth)
-        above, below = below, above
+            inverse[now, column] = w
+        if row == 0:
+            continue
+        for column in range(width - 1):
+            right = column + 1
+            ax, ay, aw = x_px[before, column], y_px[before, column], inverse[before, column]
+            bx, by, bw = x_px[before, right], y_px[before, right], inverse[before, right]
+            cx, cy, cw = x_px[now, column], y_px[now, column], inverse[now, column]
+            dx, dy, dw = x_px[now, right], y_px[now, right], inverse[now, right]
+            lower_right = joined(bw, dw, cw)
+            if joined(aw, bw, cw):
+                fill_triangle(ax, ay, aw, bx, by, bw, cx, cy, cw, inverse_depth)
+                if lower_right:
+                    fill_triangle(bx, by, bw, dx, dy, dw, cx, cy, cw, inverse_depth)
+            elif lower_right:
+                fill_triangle(bx, by, bw, dx, dy, dw, cx, cy, cw, inverse_depth)
+            elif joined(aw, bw, dw):
+                fill_triangle(ax, ay, aw, bx, by, bw, dx, dy, dw, inverse_depth)
+            elif joined(aw, dw, cw):
+                fill_triangle(ax, ay, aw, dx, dy, dw, cx, cy, cw, inverse_depth)
 
 
 @jit
 def joined(first: float, second: float, third: float) -> bool:
     """Say whether three inverse depths are all valid and lie on one surface."""
-    nearest = max(first, second, third)
     farthest = min(first, second, third)
-    return farthest > 0 and nearest <= farthest * (1 + CUT_RATIO)
+    return farthest > 0 and max(first, second, third) <= farthest * (1 + CUT_RATIO)
 
 
 @jit
 def fill_triangle(
-    a: NDArray[np.float32],
-    b: NDArray[np.float32],
-    c: NDArray[np.float32],
+    ax: float,
+    ay: float,
+    aw: float,
+    bx: float,
+    by: float,
+    bw: float,
+    cx: float,
+    cy: float,
+    cw: float,
     inverse_depth: NDArray[np.float32],
 ) -> None:
     """Draw one triangle of vertices (x, y, 1/depth); triangles seen from behind are skipped."""
     height, width = inverse_depth.shape
-    left = max(0, int(np.ceil(min(a[0], b[0], c[0]))))
-    right = min(width - 1, int(np.floor(max(a[0], b[0], c[0]))))
-    top = max(0, int(np.ceil(min(a[1], b[1], c[1]))))
-    bottom = min(height - 1, int(np.floor(max(a[1], b[1], c[1]))))
+    left = max(0, math.ceil(min(ax, bx, cx)))
+    right = min(width - 1, math.floor(max(ax, bx, cx)))
+    top = max(0, math.ceil(min(ay, by, cy)))
+    bottom = min(height - 1, math.floor(max(ay, by, cy)))
     if left > right or top > bottom:
         return
-    bx, by, bw = b[0] - a[0], b[1] - a[1], b[2] - a[2]
-    cx, cy, cw = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+    bx, by, bw = bx - ax, by - ay, bw - aw
+    cx, cy, cw = cx - ax, cy - ay, cw - aw
     area = bx * cy - cx * by
     if area <= 0:
         return
     scale = 1 / area
-    along_b_x, along_b_y = cy * scale, -cx * scale
-    along_c_x, along_c_y = -by * scale, bx * scale
+    b_per_x, b_per_y = cy * scale, -cx * scale
+    c_per_x, c_per_y = -by * scale, bx * scale
     for row in range(top, bottom + 1):
-        dy = row - a[1]
+        share_b = (left - ax) * b_per_x + (row - ay) * b_per_y
+        share_c = (left - ax) * c_per_x + (row - ay) * c_per_y
         for column in range(left, right + 1):
-            dx = column - a[0]
-            share_b = dx * along_b_x + dy * along_b_y
-            share_c = dx * along_c_x + dy * along_c_y
-            if (
-                share_b >= -_EDGE_TOLERANCE
-                and share_c >= -_EDGE_TOLERANCE
-                and share_b + share_c <= 1 + _EDGE_TOLERANCE
-            ):
-                value = a[2] + share_b * bw + share_c * cw
+            if min(share_b, share_c, 1 - share_b - share_c) >= -_EDGE_TOLERANCE:
+                value = aw + share_b * bw + share_c * cw
                 if value > inverse_depth[row, column]:
                     inverse_depth[row, column] = value
+            share_b += b_per_x
+            share_c += c_per_x
 
 
 @jit

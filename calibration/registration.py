@@ -74,13 +74,28 @@ def register_depth(
     CalibrationError
         The image has another size than the calibrated infrared camera, or an empty window.
     """
+    inverse_depth = _draw(depth_mm, rig, window)
+    registered_mm = np.empty(inverse_depth.shape, np.uint16)
+    to_millimetres(inverse_depth, registered_mm)
+    return registered_mm
+
+
+def register_depth_float(
+    depth_mm: NDArray[np.uint16], rig: RigCalibration, *, window: Window | None = None
+) -> NDArray[np.float32]:
+    """Do what `register_depth` does without rounding: (height, width) float32, mm, 0 invalid."""
+    inverse_depth = _draw(depth_mm, rig, window)
+    empty = inverse_depth == 0
+    inverse_depth[empty] = np.inf
+    return np.reciprocal(inverse_depth, out=inverse_depth)
+
+
+def _draw(
+    depth_mm: NDArray[np.uint16], rig: RigCalibration, window: Window | None
+) -> NDArray[np.float32]:
     rig.require_size("infrared", depth_mm)
-    color = rig.undistorted_color
-    x_px, y_px, width_px, height_px = _checked_window(window, color)
-    matrix = color.matrix
-    matrix[0, 2] -= x_px
-    matrix[1, 2] -= y_px
-    inverse_depth = np.zeros((height_px, width_px), np.float32)
+    matrix, size_px = _window_matrix(window, rig.undistorted_color)
+    inverse_depth = np.zeros(size_px[::-1], np.float32)
     draw_depth_mesh(
         np.ascontiguousarray(depth_mm),
         _rays(rig.cameras["infrared"]),
@@ -89,9 +104,7 @@ def register_depth(
         rig.depth_shift_mm,
         inverse_depth,
     )
-    registered_mm = np.empty((height_px, width_px), np.uint16)
-    to_millimetres(inverse_depth, registered_mm)
-    return registered_mm
+    return inverse_depth
 
 
 def register_thermal(
@@ -124,23 +137,20 @@ def register_thermal(
         Sizes of images, window and calibration contradict each other.
     """
     rig.require_size("thermal", counts)
-    color, thermal = rig.undistorted_color, rig.cameras["thermal"]
-    x_px, y_px, width_px, height_px = _checked_window(window, color)
-    if depth_in_color_mm.shape != (height_px, width_px):
+    thermal = rig.cameras["thermal"]
+    matrix, size_px = _window_matrix(window, rig.undistorted_color)
+    if depth_in_color_mm.shape != size_px[::-1]:
         raise CalibrationError(
             f"registered depth is {depth_in_color_mm.shape[::-1]} (width, height): "
-            f"the window asks for {(width_px, height_px)}"
+            f"the window asks for {size_px}"
         )
     T_thermal_color = rig.T_color_thermal.inverse()
-    matrix = color.matrix
-    matrix[0, 2] -= x_px
-    matrix[1, 2] -= y_px
     to_thermal = T_thermal_color.rotation @ np.linalg.inv(matrix)
     translation_mm = T_thermal_color.translation_m * 1000
     intrinsics = _intrinsics(thermal)
     depth = np.ascontiguousarray(depth_in_color_mm)
     front = front_surface(depth, to_thermal, translation_mm, intrinsics, *counts.shape)
-    registered = np.zeros((height_px, width_px), np.uint16)
+    registered = np.zeros(depth.shape, np.uint16)
     sample_visible(
         np.ascontiguousarray(counts),
         depth,
@@ -198,12 +208,16 @@ def _from_color(
     return np.where(seen[:, None], camera.project(points_m), np.nan)
 
 
-def _checked_window(window: Window | None, color: CameraModel) -> Window:
-    if window is None:
-        return 0, 0, color.width_px, color.height_px
-    if min(window[2:]) <= 0:
+def _window_matrix(
+    window: Window | None, color: CameraModel
+) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """Return K (3, 3) with its origin at the window, and the window's (width, height)."""
+    x_px, y_px, width_px, height_px = window or (0, 0, color.width_px, color.height_px)
+    if min(width_px, height_px) <= 0:
         raise CalibrationError(f"window {window} is empty: expected x, y, width > 0, height > 0")
-    return window
+    matrix = color.matrix
+    matrix[:2, 2] -= [x_px, y_px]
+    return matrix, (width_px, height_px)
 
 
 def _intrinsics(camera: CameraModel) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from .crop_window import compute_crop_window
 from .rig import RigCalibration
 
 
-def ideal_calibration(rig: SimulatedRig, *, z_min_m: float = 0.6) -> RigCalibration:
+def ideal_calibration(rig: SimulatedRig) -> RigCalibration:
     """Return the exact `RigCalibration` of a simulated rig, its crop window computed as usual."""
     T_color_thermal = rig.T_color_infrared @ rig.T_thermal_infrared.inverse()
     return RigCalibration(
@@ -14,8 +14,6 @@ def ideal_calibration(rig: SimulatedRig, *, z_min_m: float = 0.6) -> RigCalibrat
         T_color_infrared=rig.T_color_infrared,
         T_color_thermal=T_color_thermal,
         depth_shift_mm=rig.depth_shift_mm,
-        crop_window=compute_crop_window(
-            rig.color, rig.infrared, rig.T_color_infrared, z_min_m=z_min_m
-        ),
+        crop_window=compute_crop_window(rig.color, rig.infrared, rig.T_color_infrared),
         provenance={"source": "truth of a simulated rig", "device": rig.device},
     )
