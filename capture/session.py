@@ -1,0 +1,342 @@
+"""A session: the folder of one sitting, its manifest and its recordings.
+
+docs/formats/session.md is the specification of ``session.json``.
+"""
+
+import json
+import re
+import uuid as uuids
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from .clock import HostIdentity
+from .errors import ConfigError, RecordingError
+from .files import write_text_atomic
+from .recording import RecordedEvent, RecordedStream, Recording, open_recording
+from .structure import decode, encode
+
+MANIFEST_NAME = "session.json"
+FORMAT = "mavfer-session"
+SCHEMA_VERSION = 1
+Kind = Literal["subject", "board"]
+Status = Literal["recording", "complete", "interrupted", "failed"]
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the subject agreed to.
+
+    Attributes
+    ----------
+    record, share, publish_pictures : bool
+    until : str or None
+        ISO date after which the recording must go.
+    """
+
+    record: bool = True
+    share: bool = False
+    publish_pictures: bool = False
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSummary:
+    """What was recorded of one stream; times are controller ns.
+
+    Attributes
+    ----------
+    n_frames : int
+        Frames in the file.
+    n_dropped_sensor : int
+        Gaps in the device's numbering that the recorder did not cause.
+    n_dropped_recorder : int
+        Frames that arrived and were discarded because the queue was full.
+    first_time_ns, last_time_ns : int or None
+    measured_rate_hz : float or None
+    uncertainty_ns : float or None
+        Half-width of capture times.
+    skew_ppm : float or None
+        Device clock against its host's.
+    """
+
+    n_frames: int
+    n_dropped_sensor: int
+    n_dropped_recorder: int
+    first_time_ns: int | None = None
+    last_time_ns: int | None = None
+    measured_rate_hz: float | None = None
+    uncertainty_ns: float | None = None
+    skew_ppm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSummary:
+    """One daemon's part of a session.
+
+    Attributes
+    ----------
+    file : str
+        Name in the session folder.
+    address : str
+        Where the daemon listened; "local" when the controller started it.
+    present : bool
+        The file lies in this folder; a remote daemon's has to be gathered first.
+    status : {"recording", "complete", "interrupted", "failed"}
+    error : str or None
+    host : HostIdentity or None
+    n_probes : int
+    clock_offset_ns, clock_skew_ppm, clock_uncertainty_ns, min_rtt_ns : float or None
+        Daemon's host clock against the controller's, over the whole session.
+    streams : mapping of stream name to StreamSummary
+    """
+
+    file: str
+    address: str
+    present: bool = False
+    status: Status = "recording"
+    error: str | None = None
+    host: HostIdentity | None = None
+    n_probes: int = 0
+    clock_offset_ns: float | None = None
+    clock_skew_ppm: float | None = None
+    clock_uncertainty_ns: float | None = None
+    min_rtt_ns: float | None = None
+    streams: Mapping[str, StreamSummary] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What ``session.json`` says; times are controller ns.
+
+    Attributes
+    ----------
+    uuid, subject : str
+        The subject is a pseudonym.
+    kind : {"subject", "board"}
+    created : str
+        ISO time, UTC.
+    status : {"recording", "complete", "interrupted", "failed"}
+        "recording" until the session was closed, so a crash of the controller shows.
+    error : str or None
+        Why the status is not "complete".
+    consent : Consent
+    rig : mapping
+        The rig configuration as run.
+    host : HostIdentity or None
+        Whose clock the times are.
+    start_requested_ns, stop_requested_ns : int or None
+        When recording was asked to start and stop.
+    start_time_ns, stop_time_ns : int or None
+        The session's time 0, and its end: what the recorders trimmed by.
+    recordings : mapping of daemon name to RecordingSummary
+    """
+
+    uuid: str
+    subject: str
+    kind: Kind
+    created: str
+    software_version: str
+    status: Status = "recording"
+    error: str | None = None
+    consent: Consent = Consent()
+    rig: Mapping[str, Any] = field(default_factory=dict)
+    host: HostIdentity | None = None
+    start_requested_ns: int | None = None
+    start_time_ns: int | None = None
+    stop_requested_ns: int | None = None
+    stop_time_ns: int | None = None
+    recordings: Mapping[str, RecordingSummary] = field(default_factory=dict)
+    format: Literal["mavfer-session"] = "mavfer-session"
+    schema_version: int = SCHEMA_VERSION
+
+
+class SessionFolder:
+    """A session being written: its folder and the manifest that is rewritten as things happen.
+
+    Attributes
+    ----------
+    path : Path
+    manifest : Manifest
+        As on disk.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @property
+    def id(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    def update(self, **changes: Any) -> Manifest:
+        """Change fields of the manifest and rewrite the file whole."""
+        self.manifest = replace(self.manifest, **changes)
+        text = json.dumps(encode(self.manifest), indent=2, allow_nan=False)
+        write_text_atomic(self.path / MANIFEST_NAME, text + "\n", overwrite=True)
+        return self.manifest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """A session on disk.
+
+    Attributes
+    ----------
+    path : Path
+    manifest : Manifest
+    recordings : mapping of daemon name to Recording
+        Those whose files are in the folder.
+    streams : mapping of stream name to RecordedStream
+        Of all recordings.
+    events : tuple of RecordedEvent, in time order
+    start_time_ns : int
+        Controller ns that the session calls 0.
+    """
+
+    path: Path
+    manifest: Manifest
+    recordings: Mapping[str, Recording]
+    streams: Mapping[str, RecordedStream]
+    events: tuple[RecordedEvent, ...]
+    start_time_ns: int
+
+    @property
+    def id(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+
+def check_name(name: str, *, what: str) -> str:
+    """Return `name` if it can be a file name everywhere, else raise `ConfigError`."""
+    if not _SAFE_NAME.fullmatch(name):
+        raise ConfigError(
+            f"{what} {name!r:.80} is not allowed",
+            remedy="use 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first",
+        )
+    return name
+
+
+def create_session(
+    root: Path,
+    *,
+    subject: str,
+    kind: Kind = "subject",
+    rig: Mapping[str, Any] | None = None,
+    consent: Consent | None = None,
+    created: datetime | None = None,
+) -> SessionFolder:
+    """Make the folder ``<root>/<YYYYMMDD-HHMMSS>_<subject>`` with its first manifest.
+
+    An existing folder is never reused: the next free of ``…_2``, ``…_3`` is made instead.
+
+    Parameters
+    ----------
+    root : Path
+        Created when missing.
+    subject : str
+        Pseudonym: 1 to 64 letters, digits, '.', '_', '-'.
+    kind : {"subject", "board"}
+    rig : mapping
+        The rig configuration as run.
+    consent : Consent
+    created : datetime, optional
+        Time-zone aware; now by default.
+    """
+    check_name(subject, what="subject")
+    now = created or datetime.now(UTC)
+    stem = f"{now.astimezone():%Y%m%d-%H%M%S}_{subject}"
+    root.mkdir(parents=True, exist_ok=True)
+    path, number = root / stem, 1
+    while True:
+        try:
+            path.mkdir()
+            break
+        except FileExistsError:
+            number += 1
+            path = root / f"{stem}_{number}"
+    manifest = Manifest(
+        uuid=str(uuids.uuid4()),
+        subject=subject,
+        kind=kind,
+        created=now.astimezone(UTC).isoformat(timespec="milliseconds"),
+        software_version=version("mavfer"),
+        consent=consent or Consent(),
+        rig=rig or {},
+    )
+    folder = SessionFolder(path, manifest)
+    folder.update()
+    return folder
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read ``session.json`` of the session folder `path`.
+
+    Raises
+    ------
+    RecordingError
+        Missing, damaged, not a session's, or of a newer schema.
+    """
+    file = path / MANIFEST_NAME
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecordingError(
+            f"{path} has no {MANIFEST_NAME}", remedy="pass the folder of a session"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordingError(f"{file} cannot be read: {error}") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise RecordingError(f"{file} is not a session manifest")
+    if data.get("schema_version") != SCHEMA_VERSION:
+        raise RecordingError(
+            f"{file}: schema version {data.get('schema_version')}, "
+            f"this software reads {SCHEMA_VERSION}",
+            remedy="install the mavfer version that wrote it or a newer one",
+        )
+    try:
+        manifest = decode(Manifest, data, where=str(file))
+        check_name(manifest.subject, what="subject")
+        for recording in manifest.recordings.values():
+            check_name(recording.file, what="recording file")
+    except ConfigError as error:
+        raise RecordingError(str(error)) from error
+    return manifest
+
+
+def open_session(path: Path) -> Session:
+    """Open a session with all recordings that lie in its folder, cut-off ones too.
+
+    Raises
+    ------
+    RecordingError
+        The manifest or a recording cannot be read, a recording belongs to another session, or
+        two recordings have a stream of one name.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    recordings: dict[str, Recording] = {}
+    streams: dict[str, RecordedStream] = {}
+    for file in sorted(path.glob("*.mcap")):
+        recording = open_recording(file)
+        if recording.session_uuid != manifest.uuid:
+            raise RecordingError(f"{file} belongs to another session", remedy="move it away")
+        recordings[recording.daemon] = recording
+        for name, stream in recording.streams.items():
+            if name in streams:
+                raise RecordingError(f"{path}: two recordings have a stream {name!r}")
+            streams[name] = stream
+    events = sorted(
+        (event for recording in recordings.values() for event in recording.events),
+        key=lambda event: event.capture_time_ns,
+    )
+    start_ns = manifest.start_time_ns
+    if start_ns is None:  # the controller died before it could say; the first frame is the start
+        first = [int(s.capture_time_ns[0]) for s in streams.values() if len(s)]
+        start_ns = min(first, default=0)
+    return Session(path, manifest, recordings, streams, tuple(events), start_ns)

@@ -1,0 +1,61 @@
+"""Which frames belong together: matching of capture times, arrays in, arrays out."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def match_nearest(
+    reference_ns: NDArray[np.int64],
+    other_ns: NDArray[np.int64],
+    *,
+    max_gap_ns: int,
+    reuse: bool = False,
+) -> NDArray[np.int64]:
+    """Find for every reference time the nearest other time.
+
+    Parameters
+    ----------
+    reference_ns : (N,) int64, non-decreasing
+    other_ns : (M,) int64, non-decreasing
+    max_gap_ns : int
+        Pairs further apart stay unmatched.
+    reuse : bool
+        Allow one other frame to serve several reference frames. Without it the nearest reference
+        (the earlier of two equally near) gets it and the rest stay unmatched: a pair says "these
+        two saw the same moment", so no frame is handed on as second best.
+
+    Returns
+    -------
+    (N,) int64
+        Index into `other_ns`, -1 where unmatched. Of two equally near frames the earlier is taken.
+
+    Raises
+    ------
+    ValueError
+        Times that decrease.
+    """
+    for name, times in (("reference_ns", reference_ns), ("other_ns", other_ns)):
+        if times.ndim != 1 or (np.diff(times) < 0).any():
+            raise ValueError(f"{name} must be one-dimensional and must not decrease")
+    if not len(other_ns):
+        return np.full(len(reference_ns), -1, np.int64)
+    right = np.searchsorted(other_ns, reference_ns)
+    left = np.maximum(right - 1, 0)
+    right = np.minimum(right, len(other_ns) - 1)
+    gap_left = np.abs(reference_ns - other_ns[left])
+    gap_right = np.abs(other_ns[right] - reference_ns)
+    index = np.where(gap_left <= gap_right, left, right).astype(np.int64)
+    gap = np.minimum(gap_left, gap_right)
+    index[gap > max_gap_ns] = -1
+    if not reuse:
+        _keep_nearest(index, gap)
+    return index
+
+
+def _keep_nearest(index: NDArray[np.int64], gap: NDArray[np.int64]) -> None:
+    """Leave each non-negative value of `index` only where `gap` is smallest; in place."""
+    order = np.lexsort((gap, index))
+    ordered = index[order]
+    again = np.zeros(len(index), np.bool_)
+    again[1:] = (ordered[1:] == ordered[:-1]) & (ordered[1:] >= 0)
+    index[order[again]] = -1
