@@ -1,0 +1,174 @@
+"""From the corners of all cameras to the cameras of the rig: start values, refinement, outliers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.camera import CameraModel
+from capture.transform import RigidTransform
+
+from .adjustment import Adjustment, Problem, State, adjust
+from .board import BoardSpec
+from .errors import CalibrationError
+from .intrinsics import SingleCamera, calibrate_camera, outlying, require_views, rms
+from .order import agree_in_view
+
+REFERENCE = "color"
+MIN_SHARED_VIEWS = 4
+"""Views in which a camera and the reference both see the board."""
+_MAX_ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RigSolution:
+    """Cameras, transforms and what is left over.
+
+    Attributes
+    ----------
+    adjustment : Adjustment
+        Refined state, noise and standard deviations.
+    problem : Problem
+        The corners that were used, ordered alike in all cameras.
+    residuals_px : mapping of camera name to mapping of view number to (N, 2) float64
+        Projected minus found corners of the used views.
+    rejected : mapping of camera name to mapping of view number to str
+        What was left out and why.
+    """
+
+    adjustment: Adjustment
+    problem: Problem
+    residuals_px: Mapping[str, Mapping[int, NDArray[np.float64]]]
+    rejected: Mapping[str, Mapping[int, str]]
+
+    @property
+    def state(self) -> State:
+        """Cameras and poses."""
+        return self.adjustment.state
+
+    def T_reference_camera(self, name: str) -> RigidTransform:  # noqa: N802 - the field's notation
+        """Return the transform from camera `name` to the reference camera."""
+        return self.state.T_camera_reference[name].inverse()
+
+    def rms_px(self, name: str) -> float:
+        """Root mean square corner distance of one camera over its used views."""
+        return rms(np.concatenate(list(self.residuals_px[name].values())))
+
+
+def solve_rig(
+    views_px: Sequence[Mapping[str, NDArray[np.float64]]],
+    *,
+    sizes_px: Mapping[str, tuple[int, int]],
+    board: BoardSpec,
+) -> RigSolution:
+    """Calibrate all cameras of the rig together.
+
+    Parameters
+    ----------
+    views_px : sequence of mapping of camera name to (N, 2) float64
+        Corners as found; a camera that did not see the board in a view is absent from it.
+    sizes_px : mapping of camera name to (width, height)
+        The cameras to calibrate; must name the reference camera "color".
+    board : BoardSpec
+
+    Raises
+    ------
+    CalibrationError
+        Too few views for a camera or shared with the reference, or views that leave the unknowns
+        undetermined.
+    """
+    names = (REFERENCE, *sorted(set(sizes_px) - {REFERENCE}))
+    ordered = {
+        number: agree_in_view({name: view[name] for name in names if name in view}, board)
+        for number, view in enumerate(views_px)
+    }
+    singles = {
+        name: calibrate_camera(name, _of_camera(ordered, name), size_px=sizes_px[name], board=board)
+        for name in names
+    }
+    rejected = {name: dict(singles[name].rejected) for name in names}
+    for _ in range(_MAX_ROUNDS):
+        problem = Problem(names, _without(ordered, rejected), board)
+        for name in names:
+            require_views(name, len(_of_camera(problem.views, name)), rejected[name])
+        adjustment = adjust(problem, _start(problem, singles))
+        residuals_px = adjustment.state.residuals_px(problem)
+        outliers = {
+            name: outlying({view: rms(found) for view, found in residuals.items()})
+            for name, residuals in residuals_px.items()
+        }
+        if not any(outliers.values()):
+            break
+        for name, views in outliers.items():
+            rejected[name].update(views)
+    return RigSolution(adjustment, problem, residuals_px, rejected)
+
+
+def _of_camera(
+    views: Mapping[int, Mapping[str, NDArray[np.float64]]], name: str
+) -> dict[int, NDArray[np.float64]]:
+    return {number: view[name] for number, view in views.items() if name in view}
+
+
+def _without(
+    views: Mapping[int, Mapping[str, NDArray[np.float64]]],
+    rejected: Mapping[str, Mapping[int, str]],
+) -> dict[int, dict[str, NDArray[np.float64]]]:
+    kept = {
+        number: {name: px for name, px in view.items() if number not in rejected[name]}
+        for number, view in views.items()
+    }
+    return {number: view for number, view in kept.items() if view}
+
+
+def _start(problem: Problem, singles: Mapping[str, SingleCamera]) -> State:
+    """Chain the single cameras' board poses into start values for all unknowns."""
+    cameras = {name: singles[name].camera for name in problem.cameras}
+    poses = {
+        name: {
+            view: board_pose(cameras[name], corners[name], problem.board)
+            for view, corners in problem.views.items()
+            if name in corners
+        }
+        for name in problem.cameras
+    }
+    T_camera_reference = {REFERENCE: RigidTransform.identity()}
+    for name in problem.cameras[1:]:
+        shared = sorted(set(poses[name]) & set(poses[REFERENCE]))
+        if len(shared) < MIN_SHARED_VIEWS:
+            raise CalibrationError(
+                f"{name} and {REFERENCE} see the board together in {len(shared)} views: "
+                f"expected at least {MIN_SHARED_VIEWS}",
+                remedy="hold the board where all cameras see it, still for a second per view",
+            )
+        candidates = [poses[name][view] @ poses[REFERENCE][view].inverse() for view in shared]
+        T_camera_reference[name] = _most_central(candidates)
+    T_reference_board = {}
+    for view, corners in problem.views.items():
+        name = next(camera for camera in problem.cameras if camera in corners)
+        T_reference_board[view] = T_camera_reference[name].inverse() @ poses[name][view]
+    return State(cameras, T_camera_reference, T_reference_board)
+
+
+def board_pose(
+    camera: CameraModel, corners_px: NDArray[np.float64], board: BoardSpec
+) -> RigidTransform:
+    """Return ``T_camera_board`` from one image's corners (N, 2)."""
+    ideal = camera.unproject(corners_px)
+    _, rotation, translation = cv2.solvePnP(
+        board.points_m, ideal[:, None], np.eye(3), None, flags=cv2.SOLVEPNP_IPPE
+    )
+    rotation, translation = cv2.solvePnPRefineLM(
+        board.points_m, ideal[:, None], np.eye(3), np.zeros(5), rotation, translation
+    )
+    return RigidTransform.from_rotvec(np.ravel(rotation), np.ravel(translation))
+
+
+def _most_central(candidates: Sequence[RigidTransform]) -> RigidTransform:
+    """Return the transform nearest to all others: one bad view cannot spoil the start."""
+    points = np.array([[0.0, 0, 0.7], [0.2, 0, 0.7], [0, 0.2, 0.7]])
+    moved = np.stack([candidate.apply(points) for candidate in candidates])
+    distances = np.linalg.norm(moved[:, None] - moved[None], axis=-1).mean(axis=-1)
+    return candidates[int(np.median(distances, axis=1).argmin())]
