@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from annotation.raters_csv import read_raters
+from annotation.labels import Labels
+from annotation.trace import DIMENSIONS, Trace
 from capture.frame import KELVIN_PER_COUNT, Frame
 from capture.session import Session
 from capture.sync import match_nearest
@@ -97,46 +98,35 @@ def synchronisation_figure(session: Session, path: Path) -> None:
 
 
 def label_figure(
-    raters_path: Path,
-    gold: dict[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]],
-    path: Path,
-    *,
-    sessions: Sequence[str],
-    scale: float = 10.0,
+    traces: Sequence[Trace], labels: Labels, path: Path, *, sessions: Sequence[str], scale: float
 ) -> None:
     """Write a PNG: every rater's trace and the gold label, per session and dimension.
 
     Parameters
     ----------
-    raters_path : Path
-        Raters CSV.
-    gold : mapping of session to (time_s, valence, arousal), each (N,)
+    traces : sequence of Trace
+        On the raters' scale, ±`scale`.
+    labels : Labels
     path : Path
-    sessions : names of the sessions to show, a row each
+    sessions : sequence of str
+        Names of the sessions to show, a row each.
     scale : float
-        The raters' range is ±scale.
+        Rating that is a label of 1.
     """
-    traces = read_raters(raters_path)
     figure = Figure(figsize=(10, 2.1 * len(sessions)), dpi=_DPI, layout="constrained")
-    grid = figure.subplots(len(sessions), 2, squeeze=False, sharey=True)
+    grid = figure.subplots(len(sessions), len(DIMENSIONS), squeeze=False, sharey=True)
     colors = mpl.colormaps["tab10"]
     for row, session in zip(grid, sessions, strict=True):
-        time_s, valence, arousal = gold[session]
-        for axes, dimension, fused in zip(
-            row, ("valence", "arousal"), (valence, arousal), strict=True
-        ):
-            mine = [t for s, t in traces if s == session and t.dimension == dimension]
+        for axes, dimension in zip(row, DIMENSIONS, strict=True):
+            mine = [t for t in traces if t.session == session and t.dimension == dimension]
             for number, trace in enumerate(mine):
-                axes.step(
-                    trace.time_ns / 1e9,
-                    trace.value / scale,
-                    where="post",
-                    color=colors(number),
-                    linewidth=0.8,
-                    alpha=0.8,
-                    label=trace.rater,
-                )
-            axes.plot(time_s, fused, color="black", linewidth=1.8, label="gold label")
+                seconds = trace.time_ns / 1e9
+                style = {"color": colors(number), "linewidth": 0.8, "label": trace.rater}
+                axes.step(seconds, trace.value / scale, where="post", **style)
+            gold = labels.sessions[session]
+            axes.plot(
+                gold.time_ns / 1e9, gold.values(dimension), "k", linewidth=1.8, label="gold label"
+            )
             axes.set_title(f"{session}: {dimension}", fontsize=9)
             axes.set_ylim(-1.05, 1.05)
     grid[0, 0].legend(fontsize=7, ncols=4)
