@@ -1,0 +1,268 @@
+"""``mavfer``: what a file is, the simulated laboratory, and the demonstration."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from capture import terminal
+
+_EPILOG = """\
+examples:
+  mavfer info sessions/20260301-101500_S01
+  mavfer info store.h5 --json
+  mavfer simulate subjects -o virtual --subjects 18 --clips 12
+  mavfer simulate raters virtual/* -o raters.csv
+  mavfer demo --output demo
+"""
+_RAW = argparse.RawDescriptionHelpFormatter
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line; imports nothing heavy, so that --help answers at once."""
+    parser = argparse.ArgumentParser(
+        prog="mavfer",
+        description="The open laboratory for multi-modal facial affect. Recording, calibration, "
+        "annotation, datasets and training have commands of their own: mavfer-capture, "
+        "mavfer-calibrate, mavfer-annotate, mavfer-build-dataset, mavfer-train, mavfer-evaluate.",
+        epilog=_EPILOG,
+        formatter_class=_RAW,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_info(commands)
+    simulate = commands.add_parser(
+        "simulate",
+        help="make virtual sessions and simulated raters",
+        description="The simulated laboratory: what it writes has the formats of the real one.",
+        epilog="example:\n  mavfer simulate board -o virtual-board\n",
+        formatter_class=_RAW,
+    )
+    kinds = simulate.add_subparsers(dest="kind", required=True, metavar="KIND")
+    _add_subjects(kinds)
+    _add_board(kinds)
+    _add_raters(kinds)
+    _add_demo(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``mavfer``; returns the exit status."""
+    args = build_parser().parse_args(argv)
+    return terminal.run_command(args.handler, args)
+
+
+def _add_info(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "info",
+        help="tell what a file or folder is",
+        description="Recognise by content and describe: session, folder of sessions, recording, "
+        "rig calibration, gold labels, ratings, clip store, checkpoint, training run.",
+        epilog="example:\n  mavfer info store.h5 --json\n",
+        formatter_class=_RAW,
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="file or folder")
+    terminal.add_common_options(parser)
+    parser.set_defaults(handler=_info)
+
+
+def _add_subjects(kinds: _Commands) -> None:
+    parser = kinds.add_parser(
+        "subjects",
+        help="sessions of virtual subjects, as fast as they render",
+        description="Write one short session per subject and clip: virtual clock, reduced "
+        "cameras, light cycled over the clips. Run again to go on after an interruption.",
+        epilog="example:\n  mavfer simulate subjects -o virtual --subjects 18 --clips 12\n",
+        formatter_class=_RAW,
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the sessions")
+    parser.add_argument(
+        "--subjects", type=int, default=18, help="number of people (default: %(default)d)"
+    )
+    parser.add_argument(
+        "--clips", type=int, default=12, help="sessions per person (default: %(default)d)"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=16, help="frames per session (default: %(default)d)"
+    )
+    parser.add_argument(
+        "--rate-hz", type=float, default=4.0, help="frames a second (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--workers", type=int, help="processes (default: one per processor, at most 8)"
+    )
+    _add_rig_options(parser)
+    terminal.add_common_options(parser)
+    parser.set_defaults(handler=_simulate_subjects)
+
+
+def _add_board(kinds: _Commands) -> None:
+    parser = kinds.add_parser(
+        "board",
+        help="a checkerboard session for mavfer-calibrate",
+        description="Write one session in which all cameras see the 5x7 checkerboard, held "
+        "still in one pose after the other.",
+        epilog="example:\n  mavfer simulate board -o virtual-board --views 30\n",
+        formatter_class=_RAW,
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the session")
+    parser.add_argument(
+        "--views", type=int, default=30, help="poses of the board (default: %(default)d)"
+    )
+    _add_rig_options(parser)
+    terminal.add_common_options(parser)
+    parser.set_defaults(handler=_simulate_board)
+
+
+def _add_raters(kinds: _Commands) -> None:
+    parser = kinds.add_parser(
+        "raters",
+        help="simulated raters for simulated sessions",
+        description="Rate sessions whose truth is known: with reaction time, bias and noise, in "
+        "steps of 1 from -10 to 10.",
+        epilog="example:\n  mavfer simulate raters virtual/* -o raters.csv --raters 3\n",
+        formatter_class=_RAW,
+    )
+    parser.add_argument("sessions", type=Path, nargs="+", metavar="SESSION", help="session folders")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="rater CSV to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.add_argument("--raters", type=int, default=3, help="how many (default: %(default)d)")
+    parser.add_argument(
+        "--lag-s", type=float, default=0.4, help="mean reaction time (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--noise",
+        type=float,
+        default=1.0,
+        help="wandering error, standard deviation in points of the scale (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--rate-hz", type=float, default=10.0, help="ratings a second (default: %(default)g)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="who the raters are")
+    terminal.add_common_options(parser)
+    parser.set_defaults(handler=_simulate_raters)
+
+
+def _add_rig_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scale",
+        type=float,
+        help="size of every camera relative to the real one "
+        "(default: color 0.45, infrared and depth 0.6, thermal 0.45)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="everything random follows from it")
+
+
+def _add_demo(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="the whole chain on the simulated rig, with a report",
+        description="Record, calibrate, annotate, build, train and evaluate on the simulated "
+        "rig; writes one report.html. Run again to go on after an interruption.",
+        epilog="example:\n  mavfer demo --output demo\n",
+        formatter_class=_RAW,
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo"), help="folder (default: %(default)s)"
+    )
+    parser.add_argument("--fast", action="store_true", help="fewer subjects, shorter training")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="start a finished demonstration anew"
+    )
+    terminal.add_common_options(parser)
+    parser.set_defaults(handler=_demo)
+
+
+def _info(args: argparse.Namespace) -> int:
+    from .info import describe, render
+
+    description = describe(args.path)
+    terminal.print_result(args, description, render(description))
+    return terminal.EXIT_OK
+
+
+def _simulate_subjects(args: argparse.Namespace) -> int:
+    from .virtual_subjects import SubjectsPlan, write_subjects
+
+    plan = SubjectsPlan(
+        n_subjects=args.subjects,
+        n_clips=args.clips,
+        n_frames=args.frames,
+        rate_hz=args.rate_hz,
+        scale=args.scale,
+        seed=args.seed,
+    )
+    with terminal.progress("virtual subjects", enabled=not args.quiet) as on_progress:
+        written = write_subjects(args.output, plan, n_workers=args.workers, on_progress=on_progress)
+    result = {
+        "output": str(args.output),
+        "sessions": [str(path) for path in written.sessions],
+        "n_new": written.n_new,
+        "subjects": args.subjects,
+        "frames": args.frames * len(written.sessions),
+    }
+    terminal.print_result(
+        args,
+        result,
+        [
+            f"{args.output}: {len(written.sessions)} sessions of {args.subjects} virtual "
+            f"subjects, {result['frames']} moments ({written.n_new} sessions new)"
+        ],
+    )
+    return terminal.EXIT_OK
+
+
+def _simulate_board(args: argparse.Namespace) -> int:
+    from .simulate import write_board
+
+    with terminal.progress("virtual board", enabled=not args.quiet) as on_progress:
+        path = write_board(
+            args.output,
+            n_views=args.views,
+            scale=args.scale,
+            seed=args.seed,
+            on_progress=on_progress,
+        )
+    terminal.print_result(args, {"session": str(path), "views": args.views}, [str(path)])
+    return terminal.EXIT_OK
+
+
+def _simulate_raters(args: argparse.Namespace) -> int:
+    from annotation.raters_csv import save_traces
+
+    from .simulate import rate_sessions
+
+    with terminal.progress("simulated raters", enabled=not args.quiet) as on_progress:
+        traces = rate_sessions(
+            args.sessions,
+            n_raters=args.raters,
+            seed=args.seed,
+            lag_s=args.lag_s,
+            noise=args.noise,
+            rate_hz=args.rate_hz,
+            on_progress=on_progress,
+        )
+    save_traces(args.output, traces, overwrite=args.overwrite)
+    names = sorted({trace.session for trace in traces})
+    result = {
+        "output": str(args.output),
+        "sessions": names,
+        "raters": sorted({trace.rater for trace in traces}),
+        "n_ratings": sum(len(trace) for trace in traces),
+    }
+    terminal.print_result(
+        args,
+        result,
+        [
+            f"{args.output}: {len(names)} sessions, {args.raters} simulated raters, "
+            f"{result['n_ratings']} ratings"
+        ],
+    )
+    return terminal.EXIT_OK
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from .demo import run_demo
+
+    return run_demo(args)
