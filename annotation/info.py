@@ -1,12 +1,13 @@
 """What a label file or a file of ratings holds, as JSON values."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .labels import LABELS_SCHEMA_VERSION, load_labels
-from .raters_csv import RAW_SCALE, load_traces
+from .raters_csv import load_traces
 from .strict_csv import NS_PER_S
 from .trace import DIMENSIONS
 
@@ -48,9 +49,9 @@ def describe_labels(path: Path) -> dict[str, Any]:
     }
 
 
-def describe_raters(path: Path, *, scale: float = RAW_SCALE) -> dict[str, Any]:
-    """Summarise a file of ratings: who rated what, how often, over which range."""
-    traces = load_traces([path], scale=scale)
+def describe_raters(path: Path) -> dict[str, Any]:
+    """Summarise a file of ratings: who rated what, how often, over which range (any scale)."""
+    traces = load_traces([path], scale=math.inf)
     return {
         "schema_version": RATERS_SCHEMA_VERSION,
         "sessions": sorted({trace.session for trace in traces}),

@@ -16,7 +16,8 @@ examples:
   mavfer demo --output demo
 """
 _RAW = argparse.RawDescriptionHelpFormatter
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+# argparse has no public name for what add_subparsers() returns
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
 def build_parser() -> argparse.ArgumentParser:
