@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from capture.files import atomic_output
 
 from .errors import DatasetError
+from .landmarks import LandmarkCount
 from .splits import Split
 from .stats import PixelSums, sum_color, sum_valid
 from .store_schema import (
@@ -59,10 +60,12 @@ class StoreLayout:
     crop_px: int = 96
     clip_length: int = 16
     rate_hz: float = 4.0
-    landmarks: int = 68
+    landmarks: LandmarkCount = 68
     compression: Compression = "bitshuffle-lz4"
 
     def __post_init__(self) -> None:
+        if self.landmarks not in get_args(LandmarkCount):
+            raise DatasetError(f"{self.landmarks} landmarks a face: expected 68 or 5")
         if check_modalities(self.modalities) != self.modalities:
             raise DatasetError(f"modalities {self.modalities} must be in the store's order")
         if self.crop_px < 8 or self.clip_length < 1 or not 0 <= self.rate_hz < 1000:

@@ -1,0 +1,118 @@
+"""Color video files: frame times from the container, frames decoded one after the other."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from .errors import DatasetError
+from .moments import match_moments
+
+
+class VideoFile:
+    """A video file with the rows asked of it.
+
+    Attributes
+    ----------
+    path : Path
+    time_ns : (N,) int64
+        Time of every row since the first frame, from presentation timestamps: variable frame
+        rates and dropped frames keep their times.
+    native_rate_hz : float
+        Measured: frames over their span.
+    """
+
+    def __init__(self, path: Path, *, rate_hz: float | None) -> None:
+        """Read the timestamps of `path`.
+
+        Parameters
+        ----------
+        path : Path
+        rate_hz : float, optional
+            Grid to resample on, each time taking the nearest frame. None: every frame.
+
+        Raises
+        ------
+        DatasetError
+            Missing, no video, no timestamps or damaged.
+        """
+        self.path = path
+        pts, time_base = _timestamps(path)
+        times_ns = np.array([round(p * time_base * 10**9) for p in pts], np.int64)
+        times_ns -= times_ns[0]
+        span_s = times_ns[-1] / 1e9
+        self.native_rate_hz = (len(pts) - 1) / span_s if span_s > 0 else 0.0
+        if rate_hz is None:
+            frame = np.arange(len(pts))
+            self.time_ns = times_ns
+        else:
+            moments = match_moments(
+                "color", {"color": times_ns}, start_ns=0, rate_hz=rate_hz, tolerance_ns=0
+            )
+            frame, self.time_ns = moments.frame["color"], moments.time_ns
+        self._row_of_pts = {pts[f]: row for row, f in enumerate(frame) if f >= 0}
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+    def frames(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield (row, image (H, W, 3) uint8 BGR) in order; rows without a frame are left out.
+
+        Raises
+        ------
+        DatasetError
+            The file breaks off or cannot be decoded.
+        """
+        waiting = dict(self._row_of_pts)
+        at_s = 0.0
+        try:
+            with av.open(str(self.path)) as container:
+                stream = container.streams.video[0]
+                for frame in container.decode(stream):
+                    row = None if frame.pts is None else waiting.pop(frame.pts, None)
+                    at_s = frame.time or at_s
+                    if row is not None:
+                        yield row, _upright(frame)
+        except FFmpegError as error:
+            raise DatasetError(
+                f"{self.path}: decoding failed after {at_s:.1f} s: {error}"
+            ) from error
+        if waiting:
+            raise DatasetError(
+                f"{self.path}: {len(waiting)} of {len(self._row_of_pts)} frames could not be "
+                f"decoded, the last good one at {at_s:.1f} s: damaged or truncated",
+                remedy="repair or re-encode the file",
+            )
+
+
+def _timestamps(path: Path) -> tuple[list[int], Fraction]:
+    """Presentation timestamps of all frames, sorted, and their unit in seconds."""
+    if not path.is_file():
+        raise DatasetError(f"no video file at {path}")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DatasetError(f"{path} has no video stream")
+            stream = container.streams.video[0]
+            time_base = stream.time_base
+            pts = {p.pts for p in container.demux(stream) if p.pts is not None and p.size > 0}
+    except FFmpegError as error:
+        raise DatasetError(f"{path} cannot be read as video: {error}") from error
+    if time_base is None or not pts:
+        raise DatasetError(
+            f"{path} has no frame times",
+            remedy="put it into a container that has them (ffmpeg -i in.h264 -r 25 out.mp4)",
+        )
+    return sorted(pts), time_base
+
+
+def _upright(frame: Any) -> NDArray[np.uint8]:
+    """Image of a decoded frame, turned as the container says (phones film sideways)."""
+    image = cast(NDArray[np.uint8], frame.to_ndarray(format="bgr24"))
+    quarter_turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
