@@ -142,8 +142,9 @@ class TrainConfig:
         Largest norm of the gradient.
     ccc_weight : float
         The loss is the mean squared error + ccc_weight · (1 - CCC of the batch).
-    initialisation : {"xavier", "he"}
+    initialisation : {"xavier", "he", "standardised"}
         ``xavier``: Xavier-uniform everywhere. ``he``: He-normal in encoders and 3D convolutions.
+        ``standardised``: ``he``, then activations standardised on training clips.
     output_gain : float
         Scales fc2 at initialisation, so that tanh starts in its linear part.
     flip : bool
@@ -167,9 +168,11 @@ class TrainConfig:
     warmup_steps: int = 0
     gradient_clip: float | None = None
     ccc_weight: float = 0.0
-    initialisation: Literal["xavier", "he"] = "xavier"
+    initialisation: Literal["xavier", "he", "standardised"] = "xavier"
     output_gain: float = 1.0
     flip: bool = True
+    shift_px: int = 0
+    train_stride: int | None = None
     contrast_jitter: float = 0.2
     color_jitter: float = 0.1
     validate_every: int = 200

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class Peephole(NamedTuple):
@@ -65,11 +65,11 @@ class _Scan(torch.autograd.Function):
         hidden = torch.empty_like(cells)
         for t in range(steps):
             gate = gates[t]
-            i, f, o, candidate = gate.split(h, 1)
+            i, f, o, candidate = torch.split(gate, h, 1)
             if t:
-                gate += F.conv2d(hidden[t - 1], weight_h, padding=1)
+                gate += functional.conv2d(hidden[t - 1], weight_h, padding=1)
                 if weight_c is not None:
-                    gate[:, : 2 * h] += F.conv2d(cells[t - 1], weight_c, padding=1)
+                    gate[:, : 2 * h] += functional.conv2d(cells[t - 1], weight_c, padding=1)
                 elif weight_peephole is not None:
                     i.addcmul_(weight_peephole[0], cells[t - 1])
                     f.addcmul_(weight_peephole[1], cells[t - 1])
@@ -120,10 +120,10 @@ class _Scan(torch.autograd.Function):
             torch.mul(d_cell, d_candidate[t], out=step[:, 3 * h :])
             if not t:
                 break
-            d_h = F.conv2d(step, back_h, padding=1).add_(d_hidden[t - 1])
+            d_h = functional.conv2d(step, back_h, padding=1).add_(d_hidden[t - 1])
             d_c = d_cell.mul_(f[t])
             if back_c is not None:
-                d_c += F.conv2d(step[:, : 2 * h], back_c, padding=1)
+                d_c += functional.conv2d(step[:, : 2 * h], back_c, padding=1)
             elif weight_peephole is not None:
                 d_c.addcmul_(step[:, :h], weight_peephole[0])
                 d_c.addcmul_(step[:, h : 2 * h], weight_peephole[1])

@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class SpatialEncoder(nn.Sequential):
@@ -62,5 +62,5 @@ class Upsampling(nn.Module):
         """Map (T, B, C, H, W) to (T, B, C, 2H, 2W)."""
         y: Tensor = self.layer(x.flatten(0, 1))
         if self.kind == "bilinear":
-            y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
+            y = functional.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
         return torch.unflatten(y, 0, x.shape[:2])

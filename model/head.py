@@ -1,5 +1,7 @@
 """Emotion recognition: 3D convolutions over the attended features of the target modality."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -36,7 +38,7 @@ class RecognitionHead(nn.Module):
         super().__init__()
         stages: list[nn.Module] = []
         length = clip_length
-        for inputs, outputs in zip(channels, channels[1:], strict=False):
+        for inputs, outputs in itertools.pairwise(channels):
             pool = (2 if length > 1 else 1, 2, 2)
             stages += [nn.Conv3d(inputs, outputs, 3, padding=1), nn.MaxPool3d(pool), nn.ReLU()]
             length = max(1, length // 2)

@@ -1,7 +1,7 @@
 """MRAN and URAN assembled (section III of the paper, Table I)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -60,10 +60,10 @@ class Stream(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Map frames (T, B, C, H, W) to features (T, B, 128, H/8, W/8)."""
         features: Tensor = self.encoder(x.flatten(0, 1))
-        return features.unflatten(0, x.shape[:2])
+        return torch.unflatten(features, 0, x.shape[:2])
 
     def layer_input(self, layer: int, features: Tensor, states: list[Tensor]) -> Tensor:
-        """Return what enters a recurrent layer: the encoder's output or the layer below, doubled."""
+        """Return the input of a recurrent layer: the features, or the layer below upsampled."""
         entering: Tensor = features if layer == 0 else self.ups[layer - 1](states[layer - 1])
         return entering
 
@@ -106,6 +106,10 @@ class RecurrentAttentionNetwork(nn.Module):
             elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
 
+    def guide_streams(self) -> list[Stream]:
+        """Return the guides' streams in the order of the config."""
+        return [cast(Stream, stream) for stream in self.guides.values()]
+
     def attend(self, clips: Mapping[str, Tensor]) -> Tensor:
         """Return the attention cube (T, B, 1, H, W) of normalised clips.
 
@@ -132,8 +136,7 @@ class RecurrentAttentionNetwork(nn.Module):
         return attention
 
     def _guide_states(self, name: str, clip: Tensor) -> list["_GuideLayer"]:
-        stream = self.guides[name]
-        assert isinstance(stream, Stream)  # noqa: S101 - narrows ModuleDict's value for the type checker
+        stream = cast(Stream, self.guides[name])
         features = stream.encode(clip)
         layers: list[_GuideLayer] = []
         for layer in range(_LSTM_LAYERS):

@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from .convlstm import Peephole, scan
 
@@ -91,7 +91,7 @@ class ConvLSTM(nn.Module):
                 torch.cat(weights, 1)[forget],
                 self.bias[forget],
             )
-            i, _, rest = gates.split([hidden, hidden, 2 * hidden], 2)
+            i, _, rest = torch.split(gates, [hidden, hidden, 2 * hidden], 2)
             gates = torch.cat([i, own, rest], 2)
         return scan(gates, self.weight_h, Peephole(self.weight_c, self.weight_peephole))
 
@@ -103,4 +103,5 @@ def _delayed(hidden: Tensor) -> Tensor:
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Convolve the images of all steps, (T, B, C, H, W), at once."""
-    return F.conv2d(x.flatten(0, 1), weight, bias, padding=1).unflatten(0, x.shape[:2])
+    images = functional.conv2d(x.flatten(0, 1), weight, bias, padding=1)
+    return torch.unflatten(images, 0, x.shape[:2])

@@ -31,7 +31,7 @@ def _fits(value: object, hint: Any) -> bool:
 def _spelled(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(repr(allowed) for allowed in get_args(hint))
-    return getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint)
+    return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
 def from_object(kind: type[_Value], value: object, *, where: str) -> _Value:

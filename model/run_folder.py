@@ -1,0 +1,149 @@
+"""The files of a training run.
+
+``checkpoint.safetensors`` (the best validation), ``config.json``, ``metrics.jsonl`` (a line a
+validation), ``curves.png`` and ``resume.safetensors`` (weights, optimiser and counters of the last
+validation; ``--resume`` goes on from it).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from capture.files import OutputExistsError, write_text_atomic
+
+from .checkpoint import CheckpointInfo, load_tensors, save_checkpoint
+from .errors import CheckpointError, ModelError
+from .network import RecurrentAttentionNetwork
+
+CHECKPOINT = "checkpoint.safetensors"
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+CURVES = "curves.png"
+RESUME = "resume.safetensors"
+_ADAM_STATE = ("exp_avg", "exp_avg_sq", "step")
+_COUNTERS = "counters"
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run is.
+
+    Attributes
+    ----------
+    step : int
+        Steps taken.
+    best_step : int
+        Step of the kept checkpoint.
+    best_score : float
+        Mean validation CCC of the outputs there; -inf before the first.
+    since_best : int
+        Validations since.
+    """
+
+    step: int = 0
+    best_step: int = 0
+    best_score: float = float("-inf")
+    since_best: int = 0
+
+
+class RunFolder:
+    """Reads and writes the files of one run; `path` may not exist yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Path of the best checkpoint."""
+        return self.path / CHECKPOINT
+
+    def start(self, info: CheckpointInfo, *, overwrite: bool) -> None:
+        """Create the folder and its config; refuse one that is in use unless `overwrite`."""
+        if self.path.exists() and any(self.path.iterdir()):
+            if not overwrite:
+                raise OutputExistsError(
+                    f"{self.path} is not empty",
+                    remedy="choose another folder, go on with --resume, or pass --overwrite",
+                )
+            if not (self.path / CONFIG).is_file():
+                raise ModelError(
+                    f"{self.path} holds no training run: not overwritten",
+                    remedy="choose another folder",
+                )
+            for name in (CHECKPOINT, CONFIG, METRICS, CURVES, RESUME):
+                (self.path / name).unlink(missing_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(info.to_object(), indent=2, allow_nan=False) + "\n"
+        write_text_atomic(self.path / CONFIG, text)
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the metrics."""
+        with (self.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Read the metrics; a last line cut short by a crash is left out."""
+        path = self.path / METRICS
+        if not path.is_file():
+            return []
+        lines = []
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(text))
+            except ValueError:
+                break
+        return lines
+
+    def save_resume(
+        self,
+        network: RecurrentAttentionNetwork,
+        optimizer: torch.optim.Adam,
+        info: CheckpointInfo,
+        progress: Progress,
+    ) -> None:
+        """Write everything that the next step depends on."""
+        extra: dict[str, Tensor] = {
+            _COUNTERS: torch.tensor(
+                [progress.step, progress.best_step, progress.best_score, progress.since_best],
+                dtype=torch.float64,
+            )
+        }
+        for name, parameter in network.named_parameters():
+            for key in _ADAM_STATE:
+                extra[f"adam.{key}.{name}"] = optimizer.state[parameter][key]
+        save_checkpoint(self.path / RESUME, network, info, extra=extra, overwrite=True)
+
+    def load_resume(
+        self, *, device: torch.device, learning_rate: float
+    ) -> tuple[RecurrentAttentionNetwork, torch.optim.Adam, CheckpointInfo, Progress]:
+        """Read what `save_resume` wrote; metrics after that moment are dropped."""
+        path = self.path / RESUME
+        if not path.is_file():
+            raise CheckpointError(
+                f"{self.path} has nothing to resume ({RESUME} is missing)",
+                remedy="start the run without --resume",
+            )
+        network, info, extra = load_tensors(path, device=device)
+        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        try:
+            for name, parameter in network.named_parameters():
+                state = {key: extra[f"adam.{key}.{name}"] for key in _ADAM_STATE}
+                if any(state[key].shape != parameter.shape for key in _ADAM_STATE[:2]):
+                    raise CheckpointError(f"{path}: the optimiser's state of {name} does not fit")
+                state["step"] = state["step"].cpu()
+                optimizer.state[parameter] = state
+            step, best_step, best_score, since_best = extra[_COUNTERS].tolist()
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"{path}: the optimiser's state is incomplete ({error})"
+            ) from error
+        progress = Progress(int(step), int(best_step), best_score, int(since_best))
+        kept = [line for line in self.metrics() if line["step"] <= progress.step]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        write_text_atomic(self.path / METRICS, text, overwrite=True)
+        return network, optimizer, info, progress
