@@ -1,0 +1,329 @@
+"""The calibration board held before the rig: 5 x 7 inner corners, squares of 0.03 m.
+
+The dark squares are printed with toner, which the infrared camera sees too, and a lamp has
+warmed the board: they are 3 K warmer than the paper, so that the thermal camera sees them.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError
+from ..jit import jit
+from ..transform import RigidTransform
+from .counter import between
+from .light import Light, automatic_gain, light_named
+from .moment import Moment, Truth
+from .motion import HeadPose
+from .noise_color import ColorSensor
+from .noise_thermal import ThermalSensor
+from .noise_tof import TofSensor
+from .raster import camera_rays
+from .rig import CAMERAS, SimulatedRig
+from .room import empty_room
+
+BOARD_COLUMNS, BOARD_ROWS = 5, 7
+SQUARE_M = 0.03
+_MARGIN_M = 0.03
+_WIDTH_M, _HEIGHT_M = (BOARD_COLUMNS + 1) * SQUARE_M, (BOARD_ROWS + 1) * SQUARE_M
+_SUBSAMPLES = 4
+_TILT_DEG, _ROLL_DEG = 34.0, 25.0
+_DISTANCE_M = (0.55, 1.05)
+_TRIES = 400
+_IMAGE_MARGIN_PX = 3.0
+_PAPER, _TONER = 0.62, 0.03
+_PAPER_INFRARED, _TONER_INFRARED = 0.80, 0.10
+_BOARD_C, _TONER_K, _CONDUCTION_SIGMA_PX = 27.0, 3.0, 0.9
+_OPTICS_SIGMA_PX = 0.7
+_POSE_STREAM = 40
+
+_BOARD_CENTRE_M = np.array([_WIDTH_M / 2 - SQUARE_M, _HEIGHT_M / 2 - SQUARE_M, 0.0])
+
+F32 = NDArray[np.float32]
+
+
+def board_points_m() -> NDArray[np.float64]:
+    """Inner corners in the board frame, (35, 3) float64 metres, row by row of five.
+
+    The origin is the first corner, x runs along the rows of five, y along the columns of seven.
+    """
+    rows, columns = np.mgrid[:BOARD_ROWS, :BOARD_COLUMNS]
+    flat = np.stack([columns.ravel(), rows.ravel(), np.zeros(rows.size)], axis=-1)
+    points: NDArray[np.float64] = flat * SQUARE_M
+    return points
+
+
+@jit
+def _cast(
+    rays: F32,
+    pose: NDArray[np.float64],
+    extent: NDArray[np.float64],
+    square_m: float,
+    n_sub: int,
+    box: NDArray[np.int64],
+    paper: F32,
+    toner: F32,
+    depth_m: F32,
+    cosine: F32,
+) -> None:
+    """Cast `n_sub`^2 rays a pixel on the board plane: coverage by paper and toner.
+
+    `pose` (3, 4) board to camera; `extent` (squares' width, height, margin) metres with the
+    board frame's origin at the first inner corner. Depth and cosine are written where the
+    pixel's centre hits the board.
+    """
+    nx, ny, nz = pose[0, 2], pose[1, 2], pose[2, 2]
+    tx, ty, tz = pose[0, 3], pose[1, 3], pose[2, 3]
+    offset = nx * tx + ny * ty + nz * tz
+    width, height, margin = extent
+    share = 1.0 / (n_sub * n_sub)
+    last_v, last_u = rays.shape[0] - 1, rays.shape[1] - 1
+    for v in range(box[1], box[3]):
+        for u in range(box[0], box[2]):
+            r, right, down = rays[v, u], rays[v, min(u + 1, last_u)], rays[min(v + 1, last_v), u]
+            left, up = rays[v, max(u - 1, 0)], rays[max(v - 1, 0), u]
+            ux, uy = (right[0] - left[0]) / 2, (right[1] - left[1]) / 2
+            vx, vy = (down[0] - up[0]) / 2, (down[1] - up[1]) / 2
+            white, black = 0.0, 0.0
+            for j in range(-1, n_sub * n_sub):
+                # sample -1 is the pixel's centre: it decides the depth
+                a, b = 0.0, 0.0
+                if j >= 0:
+                    a = (j % n_sub + 0.5) / n_sub - 0.5
+                    b = (j // n_sub + 0.5) / n_sub - 0.5
+                x, y = r[0] + a * ux + b * vx, r[1] + a * uy + b * vy
+                facing = nx * x + ny * y + nz
+                z = offset / facing
+                px, py, pz = x * z - tx, y * z - ty, z - tz
+                bx = pose[0, 0] * px + pose[1, 0] * py + pose[2, 0] * pz + square_m
+                by = pose[0, 1] * px + pose[1, 1] * py + pose[2, 1] * pz + square_m
+                inside = -margin < bx < width + margin and -margin < by < height + margin
+                if j < 0:
+                    if inside:
+                        depth_m[v, u] = z
+                        cosine[v, u] = abs(facing) / np.sqrt(x * x + y * y + 1)
+                elif inside:
+                    printed = 0 <= bx < width and 0 <= by < height
+                    if printed and (int(bx / square_m) + int(by / square_m)) % 2 == 0:
+                        black += share
+                    else:
+                        white += share
+            paper[v, u], toner[v, u] = white, black
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """One pose without noise: what the sensors integrate."""
+
+    color: ColorSensor
+    depth_m: F32
+    albedo: F32
+    cosine: F32
+    temperature_c: F32
+
+
+class BoardScene:
+    """The board shown in `n_views` poses, each held still for `hold_s`, then again from the start.
+
+    Every pose is seen whole by all three cameras; its roll stays within 25 degrees, so that the
+    corners' order, ambiguous on a board of even symmetry, follows from "first corner up left".
+
+    Parameters
+    ----------
+    rig : SimulatedRig
+    n_views : int
+    seed : int
+    hold_s : float
+    rate_hz : float
+    light : str
+    noise : bool
+
+    Raises
+    ------
+    ConfigError
+        No pose was found that all three cameras see whole.
+    """
+
+    kind: Literal["subject", "board"] = "board"
+
+    def __init__(
+        self,
+        rig: SimulatedRig,
+        *,
+        n_views: int = 20,
+        seed: int = 0,
+        hold_s: float = 0.5,
+        rate_hz: float = 30.0,
+        light: str = "normal",
+        noise: bool = True,
+    ) -> None:
+        self.rig, self.n_views, self.seed, self.rate_hz = rig, n_views, seed, rate_hz
+        self.light, self.noise = light_named(light), noise
+        self.moments_per_view = max(1, round(hold_s * rate_hz))
+        self.poses = tuple(self._draw_pose(view) for view in range(n_views))
+        self._rooms = {
+            name: empty_room(rig.camera(name), rig.T_camera_infrared(name), self.light)
+            for name in CAMERAS
+        }
+        self._board_light = _light_on_board(self.light)
+        self.color_gain = automatic_gain(self.light, _PAPER * self._board_light)
+        self._tof = TofSensor(shift_mm=rig.depth_shift_mm, noise=noise, seed=seed)
+        self._thermal = ThermalSensor(
+            rig.thermal.height_px,
+            rig.thermal.width_px,
+            scale=rig.scale["thermal"],
+            noise=noise,
+            seed=seed,
+        )
+        self._shown = lru_cache(maxsize=2)(self._show)
+
+    @property
+    def color_rate_hz(self) -> float:
+        """Rate of the color camera in this light."""
+        return self.light.color_rate_hz
+
+    def describe(self) -> dict[str, Any]:
+        """Return the parameters that determine every moment."""
+        return {
+            "kind": self.kind,
+            "n_views": self.n_views,
+            "seed": self.seed,
+            "moments_per_view": self.moments_per_view,
+            "rate_hz": self.rate_hz,
+            "light": self.light.name,
+            "noise": self.noise,
+            "device": self.rig.device,
+            "scale": dict(self.rig.scale),
+        }
+
+    def view_of(self, index: int) -> int:
+        """Return the number of the pose shown at moment `index`."""
+        return index // self.moments_per_view % self.n_views
+
+    def moment(self, index: int) -> Moment:
+        """Render moment `index`, at time index / rate."""
+        view = self.view_of(index)
+        shown = self._shown(view)
+        time_s = index / self.rate_hz
+        depth, infrared = self._tof.measure(shown.depth_m, shown.albedo, shown.cosine, index)
+        return Moment(
+            index=index,
+            time_s=time_s,
+            images={
+                "color": shown.color.develop_still(index),
+                "depth": depth,
+                "infrared": infrared,
+                "thermal": self._thermal.measure(shown.temperature_c, time_s, index),
+            },
+            truth=Truth(
+                depth_m=shown.depth_m,
+                temperature_c=shown.temperature_c,
+                T_infrared_board=self.poses[view],
+                corners_px={name: self._corners_px(name, self.poses[view]) for name in CAMERAS},
+            ),
+        )
+
+    def _corners_px(self, name: str, pose: RigidTransform) -> NDArray[np.float64]:
+        in_camera = self.rig.T_camera_infrared(name) @ pose
+        return self.rig.camera(name).project(in_camera.apply(board_points_m()))
+
+    def _draw_pose(self, view: int) -> RigidTransform:
+        """Draw ``T_infrared_board`` of a view: the first that every camera sees whole."""
+        camera = self.rig.infrared
+        for attempt in range(_TRIES):
+            key = (self.seed, _POSE_STREAM, view, attempt)
+            yaw, pitch = (between(-_TILT_DEG, _TILT_DEG, *key, k) for k in (1, 2))
+            roll = between(-_ROLL_DEG, _ROLL_DEG, *key, 3)
+            rotation = HeadPose(yaw, pitch, roll).rotation()
+            u, v = (between(0.1, 0.9, *key, k) for k in (4, 5))
+            pixel = np.array([u * camera.width_px, v * camera.height_px])
+            ray = np.append(camera.unproject(pixel), 1.0)
+            centre = ray * between(*_DISTANCE_M, *key, 6)
+            pose = RigidTransform(rotation, centre - rotation @ _BOARD_CENTRE_M)
+            if all(self._sees_whole(name, pose) for name in CAMERAS):
+                return pose
+        raise ConfigError(f"no pose of the board in {_TRIES} tries that all cameras see whole")
+
+    def _sees_whole(self, name: str, pose: RigidTransform) -> bool:
+        camera = self.rig.camera(name)
+        pixels = camera.project((self.rig.T_camera_infrared(name) @ pose).apply(_outline_m()))
+        low, high = pixels.min(axis=0), pixels.max(axis=0)
+        size = np.array([camera.width_px, camera.height_px])
+        return bool(np.all(low > _IMAGE_MARGIN_PX) and np.all(high < size - 1 - _IMAGE_MARGIN_PX))
+
+    def _show(self, view: int) -> _Shown:
+        color = self._color_sensor(view)
+        paper, toner, depth_m, cosine = self._cast("infrared", view)
+        room = self._rooms["infrared"]
+        albedo = room.infrared * (1 - paper - toner)
+        albedo += paper * np.float32(_PAPER_INFRARED) + toner * np.float32(_TONER_INFRARED)
+        albedo = cv2.GaussianBlur(albedo, (3, 3), 0.5 * self.rig.scale["infrared"])
+        paper, toner, _, _ = self._cast("thermal", view)
+        temperature_c = self._rooms["thermal"].temperature_c * (1 - paper - toner)
+        warm = cv2.GaussianBlur(toner, (0, 0), _CONDUCTION_SIGMA_PX * self.rig.scale["thermal"])
+        temperature_c += (paper + toner) * np.float32(_BOARD_C) + warm * np.float32(_TONER_K)
+        return _Shown(color, depth_m, albedo, cosine, temperature_c)
+
+    def _color_sensor(self, view: int) -> ColorSensor:
+        paper, toner, _, _ = self._cast("color", view)
+        light = self._rooms["color"].light * (1 - paper - toner)[..., None]
+        printed = (paper * np.float32(_PAPER) + toner * np.float32(_TONER)) * self._board_light
+        light += printed.astype(np.float32)[..., None]
+        scale = self.rig.scale["color"]
+        light = cv2.GaussianBlur(light, (5, 5), max(_OPTICS_SIGMA_PX * scale, 0.4))
+        return ColorSensor(
+            light, gain=self.color_gain, scale=scale, noise=self.noise, seed=self.seed
+        )
+
+    def _cast(self, name: str, view: int) -> tuple[F32, F32, F32, F32]:
+        """Return coverage by paper and by toner, depth and cosine, (H, W) float32 each."""
+        camera, in_camera = self.rig.camera(name), self.rig.T_camera_infrared(name)
+        pose = in_camera @ self.poses[view]
+        pixels = camera.project(pose.apply(_outline_m()))
+        x0, y0 = (int(low) for low in np.floor(pixels.min(axis=0)) - 2)
+        x1, y1 = (int(high) for high in np.ceil(pixels.max(axis=0)) + 3)
+        box = np.array(
+            [max(x0, 0), max(y0, 0), min(x1, camera.width_px), min(y1, camera.height_px)], np.int64
+        )
+        room, rays = self._rooms[name], camera_rays(camera)
+        depth_m, cosine = room.depth_m.copy(), room.cosine.copy()
+        paper, toner = np.zeros_like(depth_m), np.zeros_like(depth_m)
+        _cast(
+            rays,
+            np.column_stack([pose.rotation, pose.translation_m]),
+            np.array([_WIDTH_M, _HEIGHT_M, _MARGIN_M]),
+            SQUARE_M,
+            _SUBSAMPLES,
+            box,
+            paper,
+            toner,
+            depth_m,
+            cosine,
+        )
+        return paper, toner, depth_m, cosine
+
+
+def _outline_m() -> NDArray[np.float64]:
+    """Edge of the board, points every few centimetres, board frame: lines bend in images."""
+    t = np.linspace(0, 1, 9)
+    x0, y0 = -SQUARE_M - _MARGIN_M, -SQUARE_M - _MARGIN_M
+    x1, y1 = x0 + _WIDTH_M + 2 * _MARGIN_M, y0 + _HEIGHT_M + 2 * _MARGIN_M
+    across, along = x0 + (x1 - x0) * t, y0 + (y1 - y0) * t
+    sides = [(across, 0 * t + y0), (across, 0 * t + y1), (0 * t + x0, along), (0 * t + x1, along)]
+    outline: NDArray[np.float64] = np.concatenate([np.stack([x, y, 0 * x], -1) for x, y in sides])
+    return outline
+
+
+def _light_on_board(light: Light) -> float:
+    """Return the light on a board at about 0.8 m, taken as even and grey."""
+    place = np.array([0.0, 0.0, 0.8])
+    total = float(np.mean(light.ambient))
+    for lamp in light.lamps:
+        towards = np.array(lamp.position_m) - place
+        squared = float(towards @ towards)
+        total += float(np.mean(lamp.intensity)) * max(-towards[2], 0) / squared**1.5
+    return total

@@ -1,0 +1,328 @@
+"""A virtual subject sitting in front of the rig."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .affect import AffectTrace
+from .expression import Expression, combine, lid_from_affect, units_from_affect, with_speech
+from .head import head_of
+from .identity import Identity, identity_from_seed
+from .light import automatic_gain, light_named
+from .moment import Moment, Truth
+from .motion import HeadPose, Motion, resting_transform
+from .noise_color import ColorSensor
+from .noise_thermal import ThermalSensor
+from .noise_tof import TofSensor
+from .raster import pose_vertices, vertex_normals
+from .rig import CAMERAS, SimulatedRig
+from .room import empty_room
+from .shading import shade_color, shade_scalar
+from .skin import EYEBALL_C, EYEBALL_INFRARED, TEXELS_PER_CELL
+from .view import View
+
+_OPTICS_SIGMA_PX = 0.7
+_HEAD_DEPTH_M = 0.09  # the face lies this much before the axis of the head
+_NOSE_REST_K, _NOSE_AROUSAL_K, _NOSE_BREATH_K = -1.7, -0.9, 0.3
+_FACE_RADIUS_M = 0.07
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectState:
+    """Everything that changes about a subject from moment to moment.
+
+    Attributes
+    ----------
+    valence, arousal : float
+    expression : Expression
+    pose : HeadPose
+    breath : float
+        Phase of breathing, -1..1.
+    """
+
+    valence: float = 0.0
+    arousal: float = 0.0
+    expression: Expression = field(
+        default_factory=lambda: Expression(units_from_affect(0.0, 0.0), 1.0)
+    )
+    pose: HeadPose = field(default_factory=HeadPose)
+    breath: float = 0.0
+
+
+class SubjectScene:
+    """A subject driven by an affect trace, as all cameras of a rig see it.
+
+    Moments are pure functions of the arguments and the index. One scene object belongs to one
+    thread (its buffers are reused); two objects with equal arguments make equal moments.
+
+    Parameters
+    ----------
+    rig : SimulatedRig
+    subject_seed : int
+        Identity of the subject.
+    light : str
+        "bright", "normal", "side", "dim" or "near-dark".
+    trace_seed : int, optional
+        Seed of affect, motion and noise; `subject_seed` when omitted.
+    period_s : float, optional
+        Repeat affect and motion without a seam after this time (noise goes on).
+    rate_hz : float
+    distance_m : float
+        Distance of the face from the infrared camera.
+    motion : float
+        Factor of head motion; 0 holds still.
+    speech : float
+        0..1: bursts of talking that have nothing to do with the affect.
+    noise : bool
+        False: ideal sensors; depth is then ``round(1000 z - depth_shift)`` exactly.
+    identity : Identity, optional
+        Another subject than the seed's.
+    """
+
+    kind: Literal["subject", "board"] = "subject"
+
+    def __init__(
+        self,
+        rig: SimulatedRig,
+        *,
+        subject_seed: int,
+        light: str = "normal",
+        trace_seed: int | None = None,
+        period_s: float | None = None,
+        rate_hz: float = 30.0,
+        distance_m: float = 0.80,
+        motion: float = 1.0,
+        speech: float = 0.0,
+        noise: bool = True,
+        identity: Identity | None = None,
+    ) -> None:
+        self.rig, self.rate_hz, self.noise = rig, rate_hz, noise
+        self.seed = subject_seed if trace_seed is None else trace_seed
+        self.identity = identity or identity_from_seed(subject_seed)
+        self.head = head_of(self.identity)
+        self.light = light_named(light)
+        self.trace = AffectTrace(self.seed, period_s)
+        self.motion = Motion(self.seed, motion, period_s, speech)
+        self._options = {"distance_m": distance_m, "motion": motion, "speech": speech}
+        self._anchor_m = (0.02, 0.02, distance_m + _HEAD_DEPTH_M)
+        n_vertices = self.head.grid.n_rows * self.head.grid.n_cols
+        self._views = {
+            name: View(rig.camera(name), rig.T_camera_infrared(name), n_vertices)
+            for name in CAMERAS
+        }
+        self._rooms = {
+            name: empty_room(rig.camera(name), rig.T_camera_infrared(name), self.light)
+            for name in CAMERAS
+        }
+        self._points = np.empty((n_vertices, 3))
+        self._normals = np.empty((n_vertices, 3), np.float32)
+        self._torso = np.ascontiguousarray(self.head.shape.torso.ravel())
+        self._light_buffer = self._rooms["color"].light.copy()
+        self.color_gain = self._metered_gain()
+        self._color = ColorSensor(
+            self._rooms["color"].light,
+            gain=self.color_gain,
+            scale=rig.scale["color"],
+            noise=noise,
+            seed=self.seed,
+        )
+        self._tof = TofSensor(shift_mm=rig.depth_shift_mm, noise=noise, seed=self.seed)
+        self._thermal = ThermalSensor(
+            rig.thermal.height_px,
+            rig.thermal.width_px,
+            scale=rig.scale["thermal"],
+            noise=noise,
+            seed=self.seed,
+        )
+
+    @property
+    def color_rate_hz(self) -> float:
+        """Rate of the color camera: halved where the light is dim."""
+        return self.light.color_rate_hz
+
+    def describe(self) -> dict[str, Any]:
+        """Return the parameters that determine every moment."""
+        return {
+            "kind": self.kind,
+            "identity": repr(self.identity),
+            "light": self.light.name,
+            "seed": self.seed,
+            "period_s": self.trace.period_s,
+            "rate_hz": self.rate_hz,
+            "noise": self.noise,
+            "device": self.rig.device,
+            "scale": dict(self.rig.scale),
+            **self._options,
+        }
+
+    def state_at(self, time_s: float) -> SubjectState:
+        """Return what the subject does at `time_s`."""
+        valence, arousal = self.trace.at(time_s)
+        who = self.identity
+        shown = combine(units_from_affect(valence, arousal), who.au_gain, who.au_rest)
+        shown = with_speech(shown, self.motion.talking(time_s))
+        lids = lid_from_affect(valence, arousal) * self.motion.blink(time_s)
+        return SubjectState(
+            valence=valence,
+            arousal=arousal,
+            expression=Expression(shown, lids, self.motion.gaze_m(time_s)),
+            pose=self.motion.pose(time_s),
+            breath=self.motion.breathing(time_s),
+        )
+
+    def moment(self, index: int) -> Moment:
+        """Render moment `index`, at time index / rate."""
+        return self.render(self.state_at(index / self.rate_hz), index)
+
+    def render(self, state: SubjectState, index: int) -> Moment:
+        """Render the subject in `state`; `index` gives the time and keys the noise."""
+        time_s = index / self.rate_hz
+        vertices = self._pose(state)
+        color = self._color_image(vertices, state, index)
+        (depth, infrared), depth_m = self._tof_images(index)
+        thermal, temperature_c = self._thermal_image(state, time_s, index)
+        landmarks_m = self._points[self.head.landmarks]
+        return Moment(
+            index=index,
+            time_s=time_s,
+            images={"color": color, "depth": depth, "infrared": infrared, "thermal": thermal},
+            truth=Truth(
+                depth_m=depth_m,
+                temperature_c=temperature_c,
+                valence=state.valence,
+                arousal=state.arousal,
+                T_infrared_head=state.pose.transform(self._anchor_m),
+                landmarks_m=landmarks_m,
+                landmarks_px={
+                    name: self.rig.camera(name).project(
+                        self.rig.T_camera_infrared(name).apply(landmarks_m)
+                    )
+                    for name in CAMERAS
+                },
+            ),
+        )
+
+    def _pose(self, state: SubjectState) -> NDArray[np.float32]:
+        """Place the deformed head before the cameras; return its vertices, head frame."""
+        vertices = self.head.deform(state.expression)
+        head, rest = state.pose.transform(self._anchor_m), resting_transform(self._anchor_m)
+        pose_vertices(
+            vertices,
+            self._torso,
+            np.column_stack([head.rotation, head.translation_m]),
+            np.column_stack([rest.rotation, rest.translation_m]),
+            self._points,
+        )
+        grid = self.head.grid
+        vertex_normals(self._points, grid.n_rows, grid.n_cols, self._normals)
+        return vertices
+
+    def _shade_color(self, vertices: NDArray[np.float32], state: SubjectState) -> View:
+        view, head = self._views["color"], self.head
+        view.draw(self._points, head.grid.triangles)
+        centre, gaze = head.shape.eye_centre_m, state.expression.gaze_m
+        shade_color(
+            view.seen,
+            view.rays,
+            view.in_camera,
+            self._points,
+            self._normals,
+            vertices,
+            head.grid.triangles,
+            head.grid.n_cols,
+            TEXELS_PER_CELL,
+            head.skin.rgb,
+            head.skin.material,
+            np.array([centre[0], centre[1], *gaze, *self.identity.iris]),
+            self.light.lamp_array(),
+            np.array(self.light.ambient),
+            view.viewpoint_m,
+            view.box,
+            self._light_buffer,
+        )
+        return view
+
+    def _color_image(
+        self, vertices: NDArray[np.float32], state: SubjectState, index: int
+    ) -> NDArray[np.uint8]:
+        view = self._shade_color(vertices, state)
+        x0, y0, x1, y1 = view.box
+        window = np.s_[y0:y1, x0:x1]
+        sharp = self._light_buffer[window]
+        sigma_px = max(_OPTICS_SIGMA_PX * self.rig.scale["color"], 0.4)
+        sharp[:] = cv2.GaussianBlur(sharp, (5, 5), sigma_px)
+        image = self._color.develop(self._light_buffer, view.seen, view.box, index)
+        self._light_buffer[window] = self._rooms["color"].light[window]
+        return image
+
+    def _tof_images(
+        self, index: int
+    ) -> tuple[tuple[NDArray[np.uint16], NDArray[np.uint16]], NDArray[np.float32]]:
+        room = self._rooms["infrared"]
+        albedo, depth_m, cosine = room.infrared.copy(), room.depth_m.copy(), room.cosine.copy()
+        self._shade_scalar(
+            "infrared", self.head.skin.infrared, EYEBALL_INFRARED, albedo, depth_m, cosine
+        )
+        return self._tof.measure(depth_m, albedo, cosine, index), depth_m
+
+    def _thermal_image(
+        self, state: SubjectState, time_s: float, index: int
+    ) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+        room, skin = self._rooms["thermal"], self.head.skin
+        nose_k = _NOSE_REST_K + _NOSE_AROUSAL_K * max(state.arousal, 0.0)
+        texture = skin.temperature_c + skin.nose * np.float32(
+            nose_k + _NOSE_BREATH_K * state.breath
+        )
+        temperature_c = room.temperature_c.copy()
+        depth_m, cosine = np.empty_like(temperature_c), np.empty_like(temperature_c)
+        self._shade_scalar("thermal", texture, EYEBALL_C, temperature_c, depth_m, cosine)
+        return self._thermal.measure(temperature_c, time_s, index), temperature_c
+
+    def _shade_scalar(
+        self,
+        name: str,
+        texture: NDArray[np.float32],
+        eyeball: float,
+        value: NDArray[np.float32],
+        depth_m: NDArray[np.float32],
+        cosine: NDArray[np.float32],
+    ) -> None:
+        view, head = self._views[name], self.head
+        view.draw(self._points, head.grid.triangles)
+        normals = self._normals @ view.pose.rotation.T.astype(np.float32)
+        shade_scalar(
+            view.seen,
+            view.rays,
+            view.in_camera,
+            normals,
+            head.grid.triangles,
+            head.grid.n_cols,
+            TEXELS_PER_CELL,
+            texture,
+            head.skin.material,
+            eyeball,
+            view.box,
+            value,
+            depth_m,
+            cosine,
+        )
+
+    def _metered_gain(self) -> float:
+        """Expose for the resting face: the camera meters on it once, before anything moves."""
+        state = SubjectState()
+        view = self._shade_color(self._pose(state), state)
+        x0, y0, x1, y1 = view.box
+        centre = np.array([[0.0, -0.02, _HEAD_DEPTH_M]])
+        on_face = state.pose.transform(self._anchor_m).apply(centre)
+        pixel = self.rig.color.project(self.rig.T_color_infrared.apply(on_face))[0]
+        radius_px = _FACE_RADIUS_M * self.rig.color.fx_px / float(on_face[0, 2])
+        v, u = np.mgrid[y0:y1, x0:x1]
+        face = (u - pixel[0]) ** 2 + (v - pixel[1]) ** 2 < radius_px**2
+        face &= view.seen[y0:y1, x0:x1] >= 0
+        window = self._light_buffer[y0:y1, x0:x1]
+        mean = float(window[face].mean()) if face.any() else 1.0
+        window[:] = self._rooms["color"].light[y0:y1, x0:x1]
+        return automatic_gain(self.light, mean)
