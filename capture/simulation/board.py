@@ -23,7 +23,7 @@ from .noise_color import ColorSensor
 from .noise_thermal import ThermalSensor
 from .noise_tof import TofSensor
 from .raster import camera_rays
-from .rig import CAMERAS, SimulatedRig
+from .rig import CAMERAS, CameraName, SimulatedRig
 from .room import empty_room
 
 BOARD_COLUMNS, BOARD_ROWS = 5, 7
@@ -266,7 +266,7 @@ class BoardScene:
         temperature_c = self._rooms["thermal"].temperature_c * (1 - paper - toner)
         warm = cv2.GaussianBlur(toner, (0, 0), _CONDUCTION_SIGMA_PX * self.rig.scale["thermal"])
         temperature_c += (paper + toner) * np.float32(_BOARD_C) + warm * np.float32(_TONER_K)
-        return _Shown(color, depth_m, albedo, cosine, temperature_c)
+        return _Shown(color, depth_m, albedo.astype(np.float32), cosine, temperature_c)
 
     def _color_sensor(self, view: int) -> ColorSensor:
         paper, toner, _, _ = self._cast("color", view)
@@ -276,10 +276,14 @@ class BoardScene:
         scale = self.rig.scale["color"]
         light = cv2.GaussianBlur(light, (5, 5), max(_OPTICS_SIGMA_PX * scale, 0.4))
         return ColorSensor(
-            light, gain=self.color_gain, scale=scale, noise=self.noise, seed=self.seed
+            light.astype(np.float32, copy=False),
+            gain=self.color_gain,
+            scale=scale,
+            noise=self.noise,
+            seed=self.seed,
         )
 
-    def _cast(self, name: str, view: int) -> tuple[F32, F32, F32, F32]:
+    def _cast(self, name: CameraName, view: int) -> tuple[F32, F32, F32, F32]:
         """Return coverage by paper and by toner, depth and cosine, (H, W) float32 each."""
         camera, in_camera = self.rig.camera(name), self.rig.T_camera_infrared(name)
         pose = in_camera @ self.poses[view]

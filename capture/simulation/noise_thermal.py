@@ -71,7 +71,8 @@ class ThermalSensor:
         apparent, white_k, drift_k, shading = temperature_c, 0.0, 0.0, 0.0
         if self._noise:
             if self._sigma_px > 0.3:
-                apparent = cv2.GaussianBlur(apparent, (5, 5), self._sigma_px)
+                blurred = cv2.GaussianBlur(apparent, (5, 5), self._sigma_px)
+                apparent = blurred.astype(np.float32, copy=False)
             apparent = apparent * np.float32(_EMISSIVITY)
             apparent += np.float32((1 - _EMISSIVITY) * _REFLECTED_C)
             white_k = _WHITE_K

@@ -138,7 +138,7 @@ def _kinect_299150235147() -> _Kinect:
         366.38346288148574,
         367.14380707081017,
         255.64553890330468,
-        203.98020416040200,
+        203.98020160452,
         (
             0.10952761399998089,
             -0.31461678804886056,
@@ -193,8 +193,9 @@ def kinect2_rig(
     """
     if device not in _KINECTS:
         raise ConfigError(f"no calibration of Kinect {device!r}: known are {', '.join(_KINECTS)}")
-    factors = dict.fromkeys(CAMERAS, 1.0)
-    factors.update(dict.fromkeys(CAMERAS, scale) if isinstance(scale, int | float) else scale)
+    factors: dict[str, float] = dict.fromkeys(CAMERAS, 1.0)
+    named = dict.fromkeys(factors, scale) if isinstance(scale, int | float) else scale
+    factors.update(named)
     if unknown := set(factors) - set(CAMERAS):
         raise ConfigError(f"scale names {sorted(unknown)}: expected {', '.join(CAMERAS)}")
     if not all(0.0 < factor <= 1.0 for factor in factors.values()):

@@ -18,7 +18,7 @@ from .noise_color import ColorSensor
 from .noise_thermal import ThermalSensor
 from .noise_tof import TofSensor
 from .raster import pose_vertices, vertex_normals
-from .rig import CAMERAS, SimulatedRig
+from .rig import CAMERAS, CameraName, SimulatedRig
 from .room import empty_room
 from .shading import shade_color, shade_scalar
 from .skin import EYEBALL_C, EYEBALL_INFRARED, TEXELS_PER_CELL
@@ -283,7 +283,7 @@ class SubjectScene:
 
     def _shade_scalar(
         self,
-        name: str,
+        name: CameraName,
         texture: NDArray[np.float32],
         eyeball: float,
         value: NDArray[np.float32],

@@ -33,7 +33,8 @@ def _hit(rx: float, ry: float, points: F64, a: int, b: int, c: int) -> tuple[flo
     wc = (rx * qx + ry * qy + qz) * inverse
     z = (e2x * qx + e2y * qy + e2z * qz) * inverse
     wb = min(max(wb, 0.0), 1.0)
-    return z, wb, min(max(wc, 0.0), 1.0 - wb)
+    wc = min(max(wc, 0.0), 1.0 - wb)
+    return z, wb, wc
 
 
 @jit
@@ -43,7 +44,8 @@ def _sample(texture: F32, row: float, col: float) -> float:
     v, u = row - i, col - j
     top = texture[i, j] * (1 - u) + texture[i, j + 1] * u
     bottom = texture[i + 1, j] * (1 - u) + texture[i + 1, j + 1] * u
-    return top * (1 - v) + bottom * v
+    value: float = top * (1 - v) + bottom * v
+    return value
 
 
 @jit

@@ -76,16 +76,15 @@ def brow_height(x_m: Array | np.float32) -> Array:
 def upper_lip_edge(x_m: Array | np.float32, lips: float) -> Array:
     """Height of the upper border of the lips, with cupid's bow."""
     across = np.maximum(1 - (x_m / MOUTH_HALF_WIDTH_M) ** 2, 0)
-    out: Array = MOUTH_Y_M + 0.0076 * lips * across**0.8 * (
-        1 - 0.22 * np.exp(-((x_m / 0.0035) ** 2))
-    )
+    bow = 1 - 0.22 * np.exp(-((x_m / 0.0035) ** 2))
+    out: Array = np.asarray(MOUTH_Y_M + 0.0076 * lips * across**0.8 * bow, np.float32)
     return out
 
 
 def lower_lip_edge(x_m: Array | np.float32, lips: float) -> Array:
     """Height of the lower border of the lips."""
     across = np.maximum(1 - (x_m / MOUTH_HALF_WIDTH_M) ** 2, 0)
-    out: Array = MOUTH_Y_M - 0.0098 * lips * across**0.7
+    out: Array = np.asarray(MOUTH_Y_M - 0.0098 * lips * across**0.7, np.float32)
     return out
 
 
@@ -126,10 +125,10 @@ class _Canvas:
         wrapped = np.pad(white, pad, mode="wrap")
         smooth = cv2.GaussianBlur(wrapped, (0, 0), sigma_texel)[pad:-pad, pad:-pad]
         smooth = smooth / smooth.std()
-        out: Array = cv2.remap(
+        noise = cv2.remap(
             smooth, self._arc, self._height, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
         )
-        return out
+        return noise.astype(np.float32, copy=False)
 
 
 def paint_skin(who: Identity, shape: HeadShape) -> Skin:
@@ -248,7 +247,8 @@ def _rgb(
 def _beard(canvas: _Canvas) -> Array:
     x, y = canvas.x, canvas.y
     side = np.abs(x)
-    jaw = step(-0.052 - 0.25 * (0.045 - side).clip(0), -0.072 - 0.25 * (0.045 - side).clip(0), y)
+    sideburn = np.float32(0.25) * np.maximum(np.float32(0.045) - side, 0)
+    jaw = step(-0.052 - sideburn, -0.072 - sideburn, y)
     moustache = bump(x, y, (0, -0.0605), (0.020, 0.0045))
     mouth = bump(x, y, (0, MOUTH_Y_M), (0.024, 0.008))
     area = np.clip(np.maximum(jaw, moustache), 0, 1) * step(-0.128, -0.118, y) * canvas.front
@@ -272,8 +272,8 @@ def _draw_lines(rgb: Array, canvas: _Canvas) -> Array:
     out = out * np.where(lower_lashes, 0.40, 1)[..., None]
     out = out * np.where(lip_line, 0.30, 1)[..., None]
     crease = np.exp(-0.5 * ((y - 0.0105 + 0.003 * across**2) / 0.0008) ** 2)
-    lines: Array = out * (1 - 0.35 * crease * (across < 1) * canvas.front)[..., None]
-    return lines
+    lines = out * (1 - 0.35 * crease * (across < 1) * canvas.front)[..., None]
+    return lines.astype(np.float32)
 
 
 def _infrared(
