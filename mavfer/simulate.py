@@ -19,6 +19,7 @@ TRUTH_EVENT = "simulation-truth"
 _BOARD_RATE_HZ = 10.0
 _HOLD_S = 0.5
 _MAX_RATERS = 100
+MAX_SEED = 1_000_000_000
 
 
 def camera_scale(scale: float | None) -> dict[str, float]:
@@ -51,6 +52,8 @@ def write_board(
 
     if not 1 <= n_views <= 1000:
         raise DatasetError(f"{n_views} views asked for, expected 1 to 1000")
+    if not 0 <= seed <= MAX_SEED:
+        raise DatasetError(f"seed is {seed}, expected 0 to {MAX_SEED}")
     rig = kinect2_rig(scale=camera_scale(scale))
     scene = BoardScene(rig, n_views=n_views, seed=seed, hold_s=_HOLD_S, rate_hz=_BOARD_RATE_HZ)
     return write_virtual_session(

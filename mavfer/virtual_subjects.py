@@ -20,7 +20,7 @@ from capture.files import write_text_atomic
 from capture.terminal import OnProgress
 
 from .errors import DatasetError
-from .simulate import camera_scale
+from .simulate import MAX_SEED, camera_scale
 
 LIGHTS = ("normal", "side", "dim", "near-dark")
 """Cycled over the clips of every subject, so that light says nothing about who it is."""
@@ -67,6 +67,8 @@ class SubjectsPlan:
                 raise DatasetError(f"{name[2:]}: {value} asked for, expected 1 to {limit}")
         if not 0.1 <= self.rate_hz <= 60.0:
             raise DatasetError(f"rate_hz is {self.rate_hz:g}, expected 0.1 to 60")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise DatasetError(f"seed is {self.seed}, expected 0 to {MAX_SEED}")
         camera_scale(self.scale)
 
 
@@ -132,11 +134,12 @@ def write_clip(root: Path, plan: SubjectsPlan, subject: int, clip: int) -> Path:
     partial = root / f".{name}.partial"
     if partial.exists():  # left by a process that was killed; the lock says it is nobody's now
         shutil.rmtree(partial)
+    who = plan.seed * 1000 + subject
     scene = SubjectScene(
         kinect2_rig(scale=camera_scale(plan.scale)),
-        subject_seed=plan.seed * 1000 + subject,
+        subject_seed=who,
         light=LIGHTS[clip % len(LIGHTS)],
-        trace_seed=(plan.seed * 1000 + subject) * 1000 + clip,
+        trace_seed=who * 1000 + clip,
         rate_hz=plan.rate_hz,
     )
     try:

@@ -1,0 +1,72 @@
+"""Every command answers --help at once, with an example, and none loads what it does not need."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mavfer.cli import main
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+HEAVY = ("numpy", "torch", "cv2", "zmq", "h5py", "numba", "matplotlib", "mcap", "dlib", "av")
+
+
+@pytest.mark.parametrize("module", sorted(target.partition(":")[0] for target in SCRIPTS.values()))
+def test_importing_a_command_loads_nothing_heavy(module):
+    code = f"import sys, {module}\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert loaded.strip() == "[]"
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_help_of_every_script_shows_an_example(script):
+    command = Path(sys.executable).with_name(script)
+    done = subprocess.run([command, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "example" in done.stdout
+    assert f"  {script} " in done.stdout.partition("example")[2]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["info"],
+        ["simulate"],
+        ["simulate", "subjects"],
+        ["simulate", "board"],
+        ["simulate", "raters"],
+        ["demo"],
+    ],
+)
+def test_help_of_every_subcommand_shows_an_example(words, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--help"])
+    assert left.value.code == 0
+    assert f"example:\n  mavfer {' '.join(words)}" in capsys.readouterr().out
+
+
+def test_a_wrong_word_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["inform", "x"])
+    assert left.value.code == 2
+    assert "invalid choice" in capsys.readouterr().err
+
+
+def test_info_speaks_to_people_and_programs(tmp_path, capsys):
+    path = tmp_path / "raters.csv"
+    path.write_text("session,rater,dimension,time_s,value\nS01,R1,valence,0,3\n")
+    assert main(["info", str(path)]) == 0
+    assert capsys.readouterr().out.startswith(f"{path}: ratings\n")
+    assert main(["info", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["raters"] == ["R1"]
+
+
+def test_info_of_nothing_is_one_line(tmp_path, capsys):
+    assert main(["info", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path / 'none'} does not exist\n"
