@@ -56,7 +56,11 @@ class DimensionAgreement:
     percent_positive, percent_positive_zero_mean : float
         Of all ratings; as given, and after centring each rater in each session.
     mean_rmse, mean_cc, mean_ccc : float
-        Over the pairs for which they are defined, weighted by the pair's moments.
+        Within sessions: over the pairs for which they are defined, weighted by moments. Short
+        sessions, in which little changes, come out low here even where raters agree.
+    pooled_cc, pooled_ccc : float
+        Across sessions: of each pair of raters over everything both rated, averaged over pairs
+        with the same weights.
     n_undefined_cc : int
         Pairs whose correlation is undefined, as one of the two never moved.
     """
@@ -67,6 +71,8 @@ class DimensionAgreement:
     mean_rmse: float
     mean_cc: float
     mean_ccc: float
+    pooled_cc: float
+    pooled_ccc: float
     n_pairs: int
     n_undefined_cc: int
     teams: tuple[TeamAgreement, ...]
@@ -107,6 +113,7 @@ def _describe_dimension(
         )
     ]
     pairs = tuple(pair for each in sessions for pair in _compare_pairs(each))
+    pooled = _compare_pooled(sessions)
     given = np.concatenate([each.values.ravel() for each in sessions])
     centred = np.concatenate([zero_mean(each.values).ravel() for each in sessions])
     return DimensionAgreement(
@@ -116,6 +123,8 @@ def _describe_dimension(
         mean_rmse=_weighted_mean([(pair.rmse, pair.n_moments) for pair in pairs]),
         mean_cc=_weighted_mean([(pair.cc, pair.n_moments) for pair in pairs]),
         mean_ccc=_weighted_mean([(pair.ccc, pair.n_moments) for pair in pairs]),
+        pooled_cc=_weighted_mean([(pair.cc, pair.n_moments) for pair in pooled]),
+        pooled_ccc=_weighted_mean([(pair.ccc, pair.n_moments) for pair in pooled]),
         n_pairs=len(pairs),
         n_undefined_cc=sum(bool(np.isnan(pair.cc)) for pair in pairs),
         teams=_pool_teams(sessions),
@@ -130,13 +139,39 @@ def _sample(session: str, traces: Sequence[Trace], rate_hz: float) -> _SessionRa
 
 
 def _compare_pairs(ratings: _SessionRatings) -> list[PairAgreement]:
-    compared = []
-    for i, j in combinations(range(len(ratings.raters)), 2):
-        x, y = ratings.values[i], ratings.values[j]
-        n_moments = int(np.sum(np.isfinite(x) & np.isfinite(y)))
-        names = (ratings.session, ratings.raters[i], ratings.raters[j])
-        compared.append(PairAgreement(*names, n_moments, rmse(x, y), cc(x, y), ccc(x, y)))
-    return compared
+    return [
+        _compare(
+            ratings.session,
+            (ratings.raters[i], ratings.raters[j]),
+            (ratings.values[i], ratings.values[j]),
+        )
+        for i, j in combinations(range(len(ratings.raters)), 2)
+    ]
+
+
+def _compare_pooled(sessions: Sequence[_SessionRatings]) -> list[PairAgreement]:
+    """Compare each pair of raters once, over all sessions that both judged."""
+    both: dict[tuple[str, str], list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
+    for each in sessions:
+        for i, j in combinations(range(len(each.raters)), 2):
+            names = (each.raters[i], each.raters[j])
+            both.setdefault(names, []).append((each.values[i], each.values[j]))
+    return [
+        _compare(
+            "",
+            names,
+            (np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])),
+        )
+        for names, parts in both.items()
+    ]
+
+
+def _compare(
+    session: str, names: tuple[str, str], values: tuple[NDArray[np.float64], NDArray[np.float64]]
+) -> PairAgreement:
+    x, y = values
+    n_moments = int(np.sum(np.isfinite(x) & np.isfinite(y)))
+    return PairAgreement(session, *names, n_moments, rmse(x, y), cc(x, y), ccc(x, y))
 
 
 def _pool_teams(sessions: Sequence[_SessionRatings]) -> tuple[TeamAgreement, ...]:

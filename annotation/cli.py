@@ -178,11 +178,12 @@ def _agreement(args: argparse.Namespace) -> int:
         lines += [
             f"{report.dimension}: {report.percent_positive:.1f} % positive "
             f"({report.percent_positive_zero_mean:.1f} % zero-mean)",
-            f"  pairs  RMSE {report.mean_rmse:.2f}  CC {report.mean_cc:.3f}  "
+            f"  within sessions  RMSE {report.mean_rmse:.2f}  CC {report.mean_cc:.3f}  "
             f"CCC {report.mean_ccc:.3f}  ({report.n_pairs} pairs, "
             f"{report.n_undefined_cc} without a defined CC)",
+            f"  across sessions  CC {report.pooled_cc:.3f}  CCC {report.pooled_ccc:.3f}",
             *(
-                f"  team   {', '.join(team.raters)}: alpha {team.alpha:.3f}, zero-mean "
+                f"  team  {', '.join(team.raters)}: alpha {team.alpha:.3f}, zero-mean "
                 f"{team.alpha_zero_mean:.3f} ({team.n_sessions} sessions, "
                 f"{team.n_moments} moments)"
                 for team in report.teams

@@ -51,6 +51,18 @@ def test_sessions_are_pooled_within_a_team():
     assert team.alpha_zero_mean == pytest.approx(0.9770883777239711)  # pingouin 0.7.0
 
 
+def test_short_sessions_agree_across_but_not_within():
+    # two raters who only differ by noise inside sessions, and agree which session is higher
+    low, high = [[-5, -4, -5, -4], [-4, -5, -4, -5]], [[4, 5, 4, 5], [5, 4, 5, 4]]
+    (report,) = describe_agreement(
+        [*traces("S01", low, "ab"), *traces("S02", high, "ab")], rate_hz=1.0
+    )
+    assert report.mean_cc == pytest.approx(-1.0)
+    # 2 cov / (var + var): within ±4.5 levels, noise of ±.5 in opposite directions
+    assert report.pooled_ccc == pytest.approx((4.5**2 - 0.25) / (4.5**2 + 0.25))
+    assert report.pooled_cc == pytest.approx(report.pooled_ccc)
+
+
 def test_other_people_are_another_team():
     reports = describe_agreement([*traces("S01", A), *traces("S02", B, "def")], rate_hz=1.0)
     assert [team.raters for team in reports[0].teams] == [("a", "b", "c"), ("d", "e", "f")]

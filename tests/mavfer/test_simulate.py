@@ -1,0 +1,196 @@
+"""Virtual sessions and simulated raters, through the files that real ones have."""
+
+import numpy as np
+import pytest
+
+from annotation.agreement import ccc
+from annotation.raters_csv import load_traces
+from capture.clock import HostIdentity
+from capture.errors import MavferError
+from capture.frame import DeviceEvent, Frame, StreamSpec
+from capture.sensor import SensorInfo
+from capture.session import create_session, open_session
+from capture.writer import RecordingWriter
+from mavfer.cli import main
+from mavfer.errors import DatasetError
+from mavfer.simulate import TRUTH_EVENT, camera_scale, rate_sessions, read_truth, write_board
+from mavfer.virtual_subjects import SubjectsPlan, write_clip, write_subjects
+
+TINY = SubjectsPlan(n_subjects=2, n_clips=2, n_frames=3, scale=0.2)
+
+
+def write_session(root, valence, *, rate_hz=10.0, subject="S01"):
+    """A session of black color frames with the given truth, its clocks far from zero."""
+    origin_ns = 5_000_000_000_000
+    folder = create_session(root, subject=subject)
+    spec = StreamSpec("color", "color", 8, 6, "BGR8", None, rate_hz)
+    info = SensorInfo("mavfer", "simulated", "0", "0", (spec,))
+    host = HostIdentity.read()
+    image = np.zeros(spec.shape, np.uint8)
+    with RecordingWriter(
+        folder.path / "kinect2.mcap",
+        daemon="kinect2",
+        info=info,
+        session_uuid=folder.manifest.uuid,
+        host=host,
+    ) as writer:
+        for k, value in enumerate(valence):
+            device_ns = 1_000 + round(k * 1e9 / rate_hz)
+            host_ns = origin_ns + device_ns
+            data = {"valence": value, "arousal": -value}
+            writer.append(Frame("color", k, device_ns, host_ns, image))
+            writer.event(DeviceEvent("color", TRUTH_EVENT, device_ns, host_ns, data))
+    folder.update(status="complete", start_time_ns=origin_ns + 1_000)
+    return folder.path
+
+
+def test_truth_is_read_on_the_session_clock(tmp_path):
+    path = write_session(tmp_path, [0.0, 0.25, 0.5])
+    valence, arousal = read_truth(open_session(path))
+    assert valence.session == path.name
+    assert valence.time_ns == pytest.approx([0, 1e8, 2e8], abs=1000)
+    assert valence.value.tolist() == [0.0, 0.25, 0.5]
+    assert arousal.value.tolist() == [0.0, -0.25, -0.5]
+
+
+def test_raters_follow_the_truth_and_cover_every_frame(tmp_path):
+    path = write_session(tmp_path, 0.8 * np.sin(np.arange(300) / 30))
+    session = open_session(path)
+    traces = rate_sessions([path], n_raters=3, seed=1, lag_s=0.0, noise=0.5, rate_hz=10.0)
+    assert sorted({(t.rater, t.dimension) for t in traces}) == [
+        (f"R{n}", dimension) for n in (1, 2, 3) for dimension in ("arousal", "valence")
+    ]
+    frame_ns = session.streams["color"].capture_time_ns - session.start_time_ns
+    truth = read_truth(session)[0]
+    for trace in traces:
+        said = trace.at(frame_ns)
+        assert not np.any(np.isnan(said))
+        if trace.dimension == "valence":
+            assert ccc(said / 10, truth.at(frame_ns)) > 0.85
+
+
+def test_raters_command_writes_what_fusion_reads(tmp_path, capsys):
+    sessions = [
+        write_session(tmp_path, np.linspace(-0.5, 0.5, 20), subject=name) for name in ("S01", "S02")
+    ]
+    output = tmp_path / "raters.csv"
+    words = ["simulate", "raters", *map(str, sessions), "-o", str(output), "--quiet"]
+    assert main([*words, "--raters", "2"]) == 0
+    assert "2 sessions, 2 simulated raters" in capsys.readouterr().out
+    traces = load_traces([output])
+    assert {trace.session for trace in traces} == {path.name for path in sessions}
+    assert main(words) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_real_people_cannot_be_rated_by_machine(tmp_path):
+    path = write_session(tmp_path, [])
+    with pytest.raises(DatasetError, match="holds no truth"):
+        read_truth(open_session(path))
+    with pytest.raises(MavferError, match=r"no session\.json"):
+        rate_sessions([tmp_path], n_raters=1, seed=0, lag_s=0, noise=0, rate_hz=10)
+
+
+def test_reduced_cameras_have_a_default():
+    assert camera_scale(0.3) == {"color": 0.3, "infrared": 0.3, "thermal": 0.3}
+    assert set(camera_scale(None)) == {"color", "infrared", "thermal"}
+    with pytest.raises(DatasetError, match="scale is 3"):
+        camera_scale(3.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"n_subjects": 0}, "subjects: 0 asked for"),
+        ({"n_clips": 10**9}, "clips"),
+        ({"rate_hz": 0.0}, "rate_hz is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"scale": 0.01}, "scale is 0.01"),
+    ],
+)
+def test_impossible_plans_are_refused(change, complaint):
+    with pytest.raises(DatasetError, match=complaint):
+        SubjectsPlan(**change)
+
+
+def test_board_session(tmp_path, capsys):
+    path = write_board(tmp_path, n_views=1, scale=0.25)
+    session = open_session(path)
+    assert session.manifest.kind == "board"
+    assert len(session.streams["thermal"]) == 5
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cohort") / "virtual"
+    return root, write_subjects(root, TINY, n_workers=1)
+
+
+def test_subjects_have_named_complete_sessions(cohort):
+    root, written = cohort
+    assert written.n_new == 4
+    assert [path.name for path in written.sessions] == [
+        "V01_clip01",
+        "V01_clip02",
+        "V02_clip01",
+        "V02_clip02",
+    ]
+    session = open_session(root / "V02_clip01")
+    assert session.id == "V02_clip01"
+    assert session.manifest.subject == "V02"
+    assert session.manifest.status == "complete"
+    assert set(session.streams) == {"color", "depth", "infrared", "thermal"}
+    assert len(session.streams["color"]) == 3
+    assert not list(root.glob(".V*"))
+
+
+def test_clips_of_a_subject_differ(cohort):
+    root, _ = cohort
+    truths = [read_truth(open_session(root / name))[0] for name in ("V01_clip01", "V01_clip02")]
+    assert not np.array_equal(truths[0].value, truths[1].value)
+
+
+def test_an_interrupted_cohort_goes_on_and_processes_do_not_matter(cohort, tmp_path):
+    root, _ = cohort
+    other = tmp_path / "virtual"
+    other.mkdir()
+    write_clip(other, TINY, 1, 0)
+    kept = (other / "V02_clip01" / "session.json").read_bytes()
+    (other / ".V02_clip02.partial").mkdir()  # what a killed process leaves
+    seen = []
+    written = write_subjects(
+        other, TINY, n_workers=2, on_progress=lambda done, total: seen.append((done, total))
+    )
+    assert written.n_new == 3
+    assert seen[-1] == (3, 3)
+    assert (other / "V02_clip01" / "session.json").read_bytes() == kept
+    assert not list(other.glob(".V*"))
+    one, two = (open_session(each / "V02_clip02").streams["depth"] for each in (root, other))
+    assert np.array_equal(one.read(2).image, two.read(2).image)
+
+
+def test_another_plan_needs_another_folder(cohort):
+    root, _ = cohort
+    with pytest.raises(DatasetError, match="other options"):
+        write_subjects(root, SubjectsPlan(n_subjects=3), n_workers=1)
+
+
+def test_subjects_command_says_what_is_there(cohort, capsys):
+    root, _ = cohort
+    words = [
+        "--subjects",
+        "2",
+        "--clips",
+        "2",
+        "--frames",
+        "3",
+        "--scale",
+        "0.2",
+        "--workers",
+        "1",
+        "--quiet",
+    ]
+    assert main(["simulate", "subjects", "-o", str(root), *words]) == 0
+    assert "4 sessions of 2 virtual subjects, 12 moments (0 sessions new)" in (
+        capsys.readouterr().out
+    )
