@@ -25,7 +25,7 @@ from .simulate import MAX_SEED, camera_scale
 LIGHTS = ("normal", "side", "dim", "near-dark")
 """Cycled over the clips of every subject, so that light says nothing about who it is."""
 
-_PLAN_FILE = "simulation.json"
+_PLAN_FILE = ".simulation.json"
 _PLAN_VERSION = 1
 _LOCK_FILE = ".simulation.lock"
 _POLL_S = 0.5
