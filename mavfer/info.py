@@ -22,7 +22,7 @@ _REMEDY = (
     "clip stores, checkpoints, training runs and evaluations"
 )
 _SHOWN_ITEMS = 8
-_MAX_LINE = 100
+_MAX_INLINE = 200
 
 Facts = dict[str, Any]
 
@@ -46,7 +46,8 @@ def describe(path: Path) -> Facts:
     kind, reader = _recognise_folder(path) if path.is_dir() else _recognise_file(path)
     facts = reader(path)
     described = {"path": str(path), "kind": kind}
-    described.update({k: _json_value(v) for k, v in facts.items() if k not in described})
+    own = {"type", *described}  # a package's own word for the kind says nothing new
+    described.update({k: _json_value(v) for k, v in facts.items() if k not in own})
     return described
 
 
@@ -231,30 +232,37 @@ def _json_value(value: Any) -> Any:
 
 def _render(facts: Mapping[str, Any], indent: str) -> list[str]:
     lines = []
+    collection = all(isinstance(value, Mapping) for value in facts.values())
     for number, (key, value) in enumerate(facts.items()):
-        if number == _SHOWN_ITEMS and len(indent) > 2:
+        if number == _SHOWN_ITEMS and collection:
             lines.append(f"{indent}… {len(facts) - number} more (--json shows all)")
             break
-        name = key.replace("_", " ")
-        if isinstance(value, Mapping) and value:
-            short = _inline(value)
-            lines.append(f"{indent}{name}: {short}" if short else f"{indent}{name}:")
-            lines += [] if short else _render(value, indent + "  ")
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            lines.append(f"{indent}{name}:")
-            numbered = {str(i): each for i, each in enumerate(value, start=1)}
-            lines += _render(numbered, indent + "  ")
-        else:
-            lines.append(f"{indent}{name}: {_scalar(value)}")
+        lines += _render_item(key if collection else key.replace("_", " "), value, indent)
     return lines
+
+
+def _render_item(name: str, value: Any, indent: str) -> list[str]:
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        value = {str(i): each for i, each in enumerate(value, start=1)}
+    if not isinstance(value, Mapping) or not value:
+        return [f"{indent}{name}: {_scalar(value)}"]
+    short = _inline(value)
+    if short is not None:
+        return [f"{indent}{name}: {short}"]
+    return [f"{indent}{name}:", *_render(value, indent + "  ")]
 
 
 def _inline(value: Mapping[str, Any]) -> str | None:
     """Write a small flat mapping on one line."""
-    if any(isinstance(each, Mapping | list) and each for each in value.values()):
-        return None
-    text = ", ".join(f"{key.replace('_', ' ')} {_scalar(each)}" for key, each in value.items())
-    return text if len(text) <= _MAX_LINE else None
+    words = []
+    for key, each in value.items():
+        nested = isinstance(each, list) and any(isinstance(item, Mapping | list) for item in each)
+        if nested or (isinstance(each, Mapping) and each):
+            return None
+        listed = isinstance(each, list) and len(each) > 1
+        words.append(f"{key.replace('_', ' ')} {f'[{_scalar(each)}]' if listed else _scalar(each)}")
+    text = ", ".join(words)
+    return text if len(text) <= _MAX_INLINE else None
 
 
 def _scalar(value: Any) -> str:

@@ -13,6 +13,7 @@ from capture.session import create_session, open_session
 from capture.writer import RecordingWriter
 from mavfer.cli import main
 from mavfer.errors import DatasetError
+from mavfer.info import describe
 from mavfer.simulate import TRUTH_EVENT, camera_scale, rate_sessions, read_truth, write_board
 from mavfer.virtual_subjects import SubjectsPlan, write_clip, write_subjects
 
@@ -194,3 +195,24 @@ def test_subjects_command_says_what_is_there(cohort, capsys):
     assert "4 sessions of 2 virtual subjects, 12 moments (0 sessions new)" in (
         capsys.readouterr().out
     )
+
+
+def test_info_knows_sessions_folders_and_recordings_cut_off_or_not(cohort, tmp_path):
+    root, _ = cohort
+    session = describe(root / "V01_clip01")
+    assert (session["kind"], session["id"]) == ("session", "V01_clip01")
+    assert describe(root / "V01_clip01" / "session.json")["id"] == "V01_clip01"
+    folder = describe(root)
+    assert folder["kind"] == "folder of sessions"
+    assert folder["sessions_by_subject"] == {"V01": 2, "V02": 2}
+    recording = root / "V01_clip01" / "a65.mcap"
+    whole = describe(recording)
+    assert whole["kind"] == "recording"
+    assert whole["complete"]
+    assert whole["streams"]["thermal"]["n_frames"] == 3
+    cut = tmp_path / "cut"
+    cut.write_bytes(recording.read_bytes()[:-100])
+    assert not describe(cut)["complete"]
+    cut.write_bytes(recording.read_bytes()[:50])
+    with pytest.raises(MavferError, match="cut"):
+        describe(cut)
