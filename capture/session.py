@@ -4,7 +4,6 @@ docs/formats/session.md is the specification of ``session.json``.
 """
 
 import json
-import re
 import uuid as uuids
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from typing import Any, Literal
 from .clock import HostIdentity
 from .errors import ConfigError, RecordingError
 from .files import write_text_atomic
+from .names import check_name
 from .recording import RecordedEvent, RecordedStream, Recording, open_recording
 from .structure import decode, encode
 
@@ -23,8 +23,7 @@ MANIFEST_NAME = "session.json"
 FORMAT = "mavfer-session"
 SCHEMA_VERSION = 1
 Kind = Literal["subject", "board"]
-Status = Literal["recording", "complete", "interrupted", "failed"]
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SessionStatus = Literal["recording", "complete", "interrupted", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,28 @@ class StreamSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSummary:
+    """A daemon's host clock against the controller's, over the whole session.
+
+    Attributes
+    ----------
+    n_probes : int
+    offset_ns : float
+        Host minus controller.
+    skew_ppm : float
+        How much faster the host's clock runs.
+    uncertainty_ns : float or None
+    min_rtt_ns : float or None
+    """
+
+    n_probes: int
+    offset_ns: float
+    skew_ppm: float
+    uncertainty_ns: float | None = None
+    min_rtt_ns: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSummary:
     """One daemon's part of a session.
 
@@ -89,23 +110,17 @@ class RecordingSummary:
     status : {"recording", "complete", "interrupted", "failed"}
     error : str or None
     host : HostIdentity or None
-    n_probes : int
-    clock_offset_ns, clock_skew_ppm, clock_uncertainty_ns, min_rtt_ns : float or None
-        Daemon's host clock against the controller's, over the whole session.
+    clock : ClockSummary or None
     streams : mapping of stream name to StreamSummary
     """
 
     file: str
     address: str
     present: bool = False
-    status: Status = "recording"
+    status: SessionStatus = "recording"
     error: str | None = None
     host: HostIdentity | None = None
-    n_probes: int = 0
-    clock_offset_ns: float | None = None
-    clock_skew_ppm: float | None = None
-    clock_uncertainty_ns: float | None = None
-    min_rtt_ns: float | None = None
+    clock: ClockSummary | None = None
     streams: Mapping[str, StreamSummary] = field(default_factory=dict)
 
 
@@ -141,7 +156,7 @@ class Manifest:
     kind: Kind
     created: str
     software_version: str
-    status: Status = "recording"
+    status: SessionStatus = "recording"
     error: str | None = None
     consent: Consent = Consent()
     rig: Mapping[str, Any] = field(default_factory=dict)
@@ -212,16 +227,6 @@ class Session:
         return self.path.name
 
 
-def check_name(name: str, *, what: str) -> str:
-    """Return `name` if it can be a file name everywhere, else raise `ConfigError`."""
-    if not _SAFE_NAME.fullmatch(name):
-        raise ConfigError(
-            f"{what} {name!r:.80} is not allowed",
-            remedy="use 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first",
-        )
-    return name
-
-
 def create_session(
     root: Path,
     *,
@@ -240,7 +245,7 @@ def create_session(
     root : Path
         Created when missing.
     subject : str
-        Pseudonym: 1 to 64 letters, digits, '.', '_', '-'.
+        Pseudonym: letters, digits, '.', '_', '-'.
     kind : {"subject", "board"}
     rig : mapping
         The rig configuration as run.

@@ -167,24 +167,29 @@ class RecordingWriter:
             "gain": frame.gain,
         }
         self._add(meta_topic(frame.stream), log_ns, _json(meta), frame.seq)
-        self._sync_when_due()
+        self.sync_when_due()
         return len(image)
 
     def event(self, event: DeviceEvent) -> None:
         """Write something the sensor or the recorder reports."""
         self._add(EVENTS_TOPIC, self._log_ns(event.host_time_ns), _json(encode(event)), 0)
-        self._sync_when_due()
+        self.sync_when_due()
 
     def probe(self, probe: ClockProbe) -> None:
         """Write one clock probe."""
         self._add(PROBES_TOPIC, self._log_ns(probe.t1_ns), _json(encode(probe)), 0)
-        self._sync_when_due()
+        self.sync_when_due()
 
     def sync(self) -> None:
         """Close the chunk in progress and put everything on the disk."""
         self._writer.flush()
         os.fsync(self._handle.fileno())
         self._synced_s = time.monotonic()
+
+    def sync_when_due(self) -> None:
+        """Call `sync` if the last one is a second old; call it when nothing else is written."""
+        if time.monotonic() - self._synced_s > _SYNC_INTERVAL_S:
+            self.sync()
 
     def close(self) -> None:
         """Finish the file; may be called twice."""
@@ -265,10 +270,6 @@ class RecordingWriter:
 
     def _log_ns(self, host_time_ns: int) -> int:
         return max(0, host_time_ns + self._epoch_ns)  # wall time, for viewers; MCAP has no sign
-
-    def _sync_when_due(self) -> None:
-        if time.monotonic() - self._synced_s > _SYNC_INTERVAL_S:
-            self.sync()
 
 
 def _json(value: object) -> bytes:

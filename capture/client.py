@@ -1,0 +1,104 @@
+"""The controller's line to one daemon: requests with a time limit, typed answers."""
+
+import time
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import zmq
+
+from .errors import ControlError
+from .keys import Keys, check_exposure
+from .messages import Body, Describe, Description, Poll, Refusal, Status
+from .wire import Message, pack, unpack
+
+REQUEST_TIMEOUT_S = 3.0
+
+
+class DaemonClient:
+    """Control connection to one daemon. Use from one thread.
+
+    Parameters
+    ----------
+    name : str
+        What the daemon is called in messages.
+    address : str
+        ``tcp://host:port`` of its control socket.
+    keys : Keys, optional
+    """
+
+    def __init__(self, name: str, address: str, *, keys: Keys | None = None) -> None:
+        check_exposure(address, keys)
+        self.name = name
+        self.address = address
+        self._number = 0
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.linger = 0
+        if keys is not None:
+            keys.secure_client(self._socket)
+        self._socket.connect(address)
+
+    def describe(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Description:
+        """Ask who is there."""
+        answer = self._ask(Describe(), timeout_s)
+        if not isinstance(answer, Description):
+            raise ControlError(f"{self.name} answered {type(answer).__name__}")
+        return answer
+
+    def request(self, body: Body, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Status:
+        """Send a request and wait for the status that acknowledges it.
+
+        Raises
+        ------
+        ControlError
+            Refused, no answer in time, or an answer that makes no sense.
+        """
+        answer = self._ask(body, timeout_s)
+        if not isinstance(answer, Status):
+            raise ControlError(f"{self.name} answered {type(answer).__name__}")
+        return answer
+
+    def poll(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Status:
+        """Ask how the daemon is."""
+        return self.request(Poll(), timeout_s=timeout_s)
+
+    def sibling(self, port: int) -> str:
+        """Return the address of another socket of the same daemon."""
+        host = urlsplit(self.address).hostname or ""
+        return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+
+    def close(self) -> None:
+        """Hang up; may be called twice."""
+        self._socket.close(linger=0)
+        self._context.destroy(linger=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(self, body: Body, timeout_s: float) -> Body:
+        self._number += 1
+        self._socket.send_multipart(pack(Message(body, self._number)))
+        deadline_s = time.monotonic() + timeout_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            if not self._socket.poll(max(1, round(left_s * 1000))):
+                continue
+            answer = unpack(self._socket.recv_multipart())
+            if answer.number != self._number:
+                continue  # the late answer to a request given up
+            if isinstance(answer.body, Refusal):
+                raise ControlError(answer.body.error, remedy=answer.body.remedy)
+            return answer.body
+        what = type(body).__name__.lower()
+        raise ControlError(
+            f"{self.name} at {self.address} did not answer {what} within {timeout_s:g} s",
+            remedy="check that its daemon runs, the address and the keys",
+        )

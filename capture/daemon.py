@@ -1,0 +1,252 @@
+"""A daemon: one sensor's recorder behind three sockets, in a process of its own.
+
+Control (ROUTER) carries requests and typed answers; probes have a socket and thread of their own;
+status and preview are published for whoever wants to look. A socket belongs to one thread.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+
+from .clock import HostClock, HostIdentity
+from .errors import ConfigError, ControlError, MavferError
+from .keys import Keys, check_exposure
+from .messages import (
+    Abort,
+    Arm,
+    Body,
+    Describe,
+    Description,
+    Finish,
+    Poll,
+    Preview,
+    Refusal,
+    Shutdown,
+    Start,
+    Stop,
+)
+from .preview import preview_jpeg
+from .probing import ProbeServer
+from .recorder import Recorder
+from .sensor import SensorConfig
+from .wire import Message, pack, unpack
+
+logger = logging.getLogger(__name__)
+
+CONTROLLER_TIMEOUT_S = 15.0
+"""Silence after which a recording daemon takes its controller for dead and closes the file."""
+_POLL_MS = 50
+_STATUS_INTERVAL_S = 1.0
+_PREVIEW_INTERVAL_S = 1 / 3
+_PUBLISH_BACKLOG = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a running daemon's control socket listens."""
+
+    address: str
+
+    def to_json(self) -> str:
+        """Return the line by which a started daemon tells its controller."""
+        return json.dumps({"control": self.address})
+
+
+class Daemon:
+    """Serves one sensor until told to stop. Use from one thread.
+
+    Parameters
+    ----------
+    config : SensorConfig
+    output : Path
+        Recordings go to ``<output>/<session id>/``.
+    bind : str
+        ``tcp://host:port``. Port p: control on p, probes on p + 1, publications on p + 2;
+        port ``*``: three free ports.
+    keys : Keys, optional
+        Required beyond loopback.
+    clock : HostClock, optional
+    """
+
+    def __init__(
+        self,
+        config: SensorConfig,
+        output: Path,
+        bind: str,
+        *,
+        keys: Keys | None = None,
+        clock: HostClock | None = None,
+    ) -> None:
+        check_exposure(bind.replace(":*", ":0"), keys)
+        self._config = config
+        self._keys = keys
+        self._clock = clock or HostClock()
+        self._recorder = Recorder(config, output, clock=self._clock)
+        self._contact_s = time.monotonic()
+        self._ended = threading.Event()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._gate: ThreadAuthenticator | None = keys.start_gate(self._context) if keys else None
+        try:
+            self._control = self._bind(zmq.ROUTER, bind, 0)
+            probe = self._bind(zmq.ROUTER, bind, 1)
+            self._publisher = self._bind(zmq.PUB, bind, 2)
+        except BaseException:
+            self._release()
+            raise
+        self._publisher.sndhwm = _PUBLISH_BACKLOG
+        self._probe_port = _port(probe)
+        self._probes = ProbeServer(
+            probe, self._clock, on_probe=self._recorder.log_probe, on_contact=self._touch
+        )
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where to connect."""
+        return Endpoint(bound_address(self._control))
+
+    def stop(self) -> None:
+        """End `serve` soon; safe from a signal handler or another thread."""
+        self._ended.set()
+
+    def serve(self, *, ended: Callable[[], bool] | None = None) -> None:
+        """Answer until `stop` or a shutdown request; a recording in progress is closed properly.
+
+        Parameters
+        ----------
+        ended : callable, optional
+            Asked all the time: says whether there is another reason to end.
+        """
+        self._probes.start()
+        status_s = preview_s = time.monotonic()
+        try:
+            while not self._ended.is_set() and not (ended and ended()):
+                if self._control.poll(_POLL_MS):
+                    self._answer()
+                now_s = time.monotonic()
+                if now_s - status_s >= _STATUS_INTERVAL_S:
+                    status_s = now_s
+                    self._publish(Message(self._recorder.status()), self._config.name)
+                    self._watch_controller(now_s)
+                if now_s - preview_s >= _PREVIEW_INTERVAL_S:
+                    preview_s = now_s
+                    self._publish_previews()
+        finally:
+            try:
+                self._recorder.finish()
+            finally:
+                self._probes.close()
+                self._release()
+
+    def _bind(self, kind: int, bind: str, step: int) -> "zmq.Socket[bytes]":
+        socket = self._context.socket(kind)
+        socket.linger = 0
+        if self._keys is not None:
+            self._keys.secure_server(socket)
+        address, _, port = bind.rpartition(":")
+        where = bind if port in ("*", "0") else f"{address}:{_number(port, bind) + step}"
+        try:
+            socket.bind(where)
+        except zmq.ZMQError as error:
+            socket.close()
+            raise ConfigError(
+                f"cannot listen on {where}: {error.strerror}", remedy="choose another port"
+            ) from error
+        return socket
+
+    def _release(self) -> None:
+        if self._gate is not None:
+            self._gate.stop()
+        self._context.destroy(linger=0)
+
+    def _touch(self) -> None:
+        self._contact_s = time.monotonic()
+
+    def _answer(self) -> None:
+        peer, *parts = self._control.recv_multipart()
+        number = 0
+        try:
+            request = unpack(parts)
+            number = request.number
+            self._touch()
+            body = self._handle(request.body)
+        except (MavferError, OSError) as error:
+            remedy = error.remedy if isinstance(error, MavferError) else None
+            text = error.message if isinstance(error, MavferError) else str(error)
+            body = Refusal(text, remedy)
+        self._control.send_multipart([peer, *pack(Message(body, number))])
+        self._touch()
+
+    def _handle(self, request: Body) -> Body:
+        recorder = self._recorder
+        match request:
+            case Describe():
+                return Description(
+                    name=self._config.name,
+                    kind=self._config.kind,
+                    software_version=version("mavfer"),
+                    host=HostIdentity.read(self._clock),
+                    probe_port=self._probe_port,
+                    publish_port=_port(self._publisher),
+                )
+            case Arm(session_id, session_uuid):
+                recorder.arm(session_id, session_uuid)
+            case Start(at_host_ns):
+                recorder.start(at_host_ns)
+            case Stop(at_host_ns):
+                recorder.stop(at_host_ns)
+            case Finish():
+                recorder.finish()
+            case Abort():
+                recorder.abort()
+            case Shutdown():
+                self._ended.set()
+            case Poll():
+                pass
+            case _:
+                raise ControlError(f"{type(request).__name__} is no request")
+        return recorder.status()
+
+    def _watch_controller(self, now_s: float) -> None:
+        state = self._recorder.status().state
+        silent_s = now_s - self._contact_s
+        if state not in ("idle", "failed") and silent_s > CONTROLLER_TIMEOUT_S:
+            logger.warning("no word from the controller for %.0f s: closing the file", silent_s)
+            self._recorder.finish()
+
+    def _publish_previews(self) -> None:
+        for spec, frame in self._recorder.latest_frames():
+            body = Preview(
+                stream=spec.name,
+                modality=spec.modality,
+                seq=frame.seq,
+                device_time_ns=frame.device_time_ns,
+                host_time_ns=frame.host_time_ns,
+            )
+            self._publish(Message(body, payload=preview_jpeg(frame.image)), spec.name)
+
+    def _publish(self, message: Message, detail: str) -> None:
+        self._publisher.send_multipart(pack(message, detail=detail))
+
+
+def _number(port: str, bind: str) -> int:
+    if not port.isdigit() or not 0 < int(port) < 65534:
+        raise ConfigError(f"address {bind!r} is not tcp://host:port")
+    return int(port)
+
+
+def _port(socket: "zmq.Socket[bytes]") -> int:
+    return int(bound_address(socket).rpartition(":")[2])
+
+
+def bound_address(socket: "zmq.Socket[bytes]") -> str:
+    """Return where a bound socket really listens."""
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    return endpoint.decode() if isinstance(endpoint, bytes) else str(endpoint)

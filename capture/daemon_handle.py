@@ -1,0 +1,154 @@
+"""One daemon as the controller sees it: reachable or not, how it is, and why it failed."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from .client import DaemonClient
+from .config import LOCAL, SensorEntry
+from .errors import ControlError, MavferError
+from .keys import Keys
+from .messages import Abort, Body, Description, Status
+from .spawn import LocalDaemon
+
+HEARTBEAT_TIMEOUT_S = 10.0
+"""Silence after which a daemon counts as dead."""
+OPEN_STALL_TIMEOUT_S = 240.0
+"""How long opening may go without progress: a simulated rig compiles and renders first."""
+_POLL_TIMEOUT_S = 1.0
+
+
+class DaemonHandle:
+    """Started or found, polled, judged and closed. Use from one thread.
+
+    Parameters
+    ----------
+    entry : SensorEntry
+    root : Path
+        Where a daemon started here records to.
+    keys : Keys, optional
+
+    Attributes
+    ----------
+    failure : MavferError or None
+        Set once, by whatever went wrong first.
+    status : Status or None
+        The latest.
+    keys : Keys or None
+        What its sockets need.
+    """
+
+    def __init__(self, entry: SensorEntry, root: Path, *, keys: Keys | None = None) -> None:
+        self.entry = entry
+        self.name = entry.name
+        self.failure: MavferError | None = None
+        self.status: Status | None = None
+        self.description: Description | None = None
+        # A daemon started here is on loopback, where keys are not needed.
+        self.keys = None if entry.address == LOCAL else keys
+        self._client: DaemonClient | None = None
+        self._process = LocalDaemon(entry.config, root) if entry.address == LOCAL else None
+        self._heard_s = time.monotonic()
+        self._progress: tuple[str, int] = ("idle", 0)
+        self._progress_s = time.monotonic()
+
+    @property
+    def client(self) -> DaemonClient:
+        """The control connection."""
+        if self._client is None:
+            raise ControlError(f"{self.name} is not connected")
+        return self._client
+
+    def connect(self) -> None:
+        """Reach the daemon and check that it is the one the rig means; failures go to `failure`."""
+        try:
+            if self._process is not None:
+                address = self._process.wait_ready()
+            else:
+                address = self.entry.address
+            self._client = DaemonClient(self.name, address, keys=self.keys)
+            self.description = self._client.describe()
+            self._heard_s = time.monotonic()
+            if self.description.name != self.name or self.description.kind != self.entry.kind:
+                raise ControlError(  # one place decides what a failure is
+                    f"the daemon at {self._client.address} is {self.description.name!r} "
+                    f"({self.description.kind}), expected {self.name!r} ({self.entry.kind})",
+                    remedy="correct the address in the rig file",
+                )
+        except MavferError as error:
+            self.failure = error
+
+    @property
+    def probe_address(self) -> str:
+        """Where the daemon answers clock probes."""
+        port = self.description.probe_port if self.description else 0
+        return self.client.sibling(port)
+
+    def request(self, body: Body, *, timeout_s: float | None = None) -> bool:
+        """Send a request; False and `failure` when it was not acknowledged."""
+        if self.failure is not None:
+            return False
+        try:
+            limit = {} if timeout_s is None else {"timeout_s": timeout_s}
+            self.status = self.client.request(body, **limit)
+            self._heard_s = time.monotonic()
+        except MavferError as error:
+            self.failure = error
+        return self.failure is None
+
+    def poll(self) -> Status | None:
+        """Ask how the daemon is, and notice when it has died, failed or hangs."""
+        if self.failure is not None:
+            return self.status
+        ended = self._process.ended() if self._process is not None else None
+        if ended is not None:
+            how = f"signal {-ended}" if ended < 0 else f"exit status {ended}"
+            words = self._process.last_words() if self._process is not None else ""
+            self._fail(f"its daemon died ({how}){': ' if words else ''}{words}", "start again")
+            return self.status
+        try:
+            self.status = self.client.poll(timeout_s=_POLL_TIMEOUT_S)
+            self._heard_s = time.monotonic()
+        except MavferError:
+            silent_s = time.monotonic() - self._heard_s
+            if silent_s > HEARTBEAT_TIMEOUT_S:
+                self._fail(f"its daemon is silent for {silent_s:.0f} s", "check host and network")
+            return self.status
+        if self.status.state == "failed":
+            self._fail(self.status.error or "failed", self.status.remedy)
+        elif self.status.state == "opening":
+            self._watch_opening(self.status)
+        return self.status
+
+    def streams_not_started(self) -> list[str]:
+        """Return the streams of which no frame has been taken for the file."""
+        streams = self.status.streams if self.status is not None else {}
+        return [name for name, stream in streams.items() if stream.first_time_ns is None]
+
+    def abort(self) -> None:
+        """Make the daemon close what it has, whatever state it is in."""
+        gone = self._process is not None and self._process.ended() is not None
+        if self._client is not None and self.description is not None and not gone:
+            with suppress(MavferError):
+                self._client.request(Abort())
+
+    def close(self) -> None:
+        """Hang up and end a daemon started here; may be called twice."""
+        if self._client is not None:
+            self._client.close()
+        if self._process is not None:
+            self._process.close()
+
+    def _fail(self, message: str, remedy: str | None) -> None:
+        self.failure = ControlError(message, remedy=remedy)
+
+    def _watch_opening(self, status: Status) -> None:
+        progress = (str(status.session_id), status.progress_done)
+        now_s = time.monotonic()
+        if progress != self._progress:
+            self._progress, self._progress_s = progress, now_s
+        elif now_s - self._progress_s > OPEN_STALL_TIMEOUT_S:
+            self._fail(
+                f"opening made no progress for {OPEN_STALL_TIMEOUT_S:.0f} s",
+                "check the sensor and restart its daemon",
+            )

@@ -1,0 +1,152 @@
+"""Which frames of a free-running sensor belong to the session, and the count of every one.
+
+Pure bookkeeping: no threads, no files. Times are of the daemon's host clock.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from .clock import DeviceClockTracker
+from .errors import SensorError
+from .frame import DeviceEvent, Frame, StreamSpec
+from .messages import StreamStatus
+
+RECORDER_DROP = "recorder-drop"
+"""Kind of the event that stands in the file for frames the full queue refused."""
+_RATE_WINDOW = 64
+
+
+@dataclass(slots=True)
+class _Stream:
+    spec: StreamSpec
+    status: StreamStatus = field(default_factory=StreamStatus)
+    tracker: DeviceClockTracker = field(default_factory=DeviceClockTracker)
+    arrivals_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_WINDOW))
+    latest: Frame | None = None
+    last_seq: int | None = None
+    ended: bool = False
+    refused: list[int] = field(default_factory=list)
+
+
+class Intake:
+    """Passes on what was captured between start and stop.
+
+    Frames are judged by capture time, freed from delivery delay: not by when they arrive.
+
+    Parameters
+    ----------
+    specs : iterable of StreamSpec
+    put : callable
+        Takes an item for the file; False refuses a frame.
+    """
+
+    def __init__(
+        self, specs: Iterable[StreamSpec], put: Callable[[Frame | DeviceEvent], bool]
+    ) -> None:
+        self._streams = {spec.name: _Stream(spec) for spec in specs}
+        self._put = put
+        self._from_ns: int | None = None
+        self._until_ns: int | None = None
+        self.n_accepted = 0
+        self.n_written = 0
+
+    def start(self, at_ns: int) -> None:
+        """Pass on what is captured from `at_ns` on."""
+        self._from_ns = at_ns
+
+    def stop(self, at_ns: int) -> None:
+        """Pass on nothing captured from `at_ns` on."""
+        self._until_ns = at_ns
+
+    @property
+    def silent(self) -> list[str]:
+        """Streams that have not delivered anything yet."""
+        return [name for name, s in self._streams.items() if not s.status.n_received]
+
+    @property
+    def ended(self) -> bool:
+        """Every stream has delivered something captured after the stop."""
+        return all(stream.ended for stream in self._streams.values())
+
+    def take(self, item: Frame | DeviceEvent) -> None:
+        """Judge and count one item from the sensor.
+
+        Raises
+        ------
+        SensorError
+            Its stream was not announced.
+        """
+        stream = self._streams.get(item.stream)
+        if stream is None:
+            raise SensorError(f"item of stream {item.stream!r}, which was not announced")
+        if isinstance(item, DeviceEvent):
+            if self._wanted(item.host_time_ns):
+                self._put(item)
+            return
+        stream.latest = item
+        stream.arrivals_ns.append(item.host_time_ns)
+        stream.status = replace(stream.status, n_received=stream.status.n_received + 1)
+        at_ns = stream.tracker.host_time_ns(item.device_time_ns, item.host_time_ns)
+        if self._wanted(at_ns):
+            self._offer(stream, item, at_ns)
+        elif self._until_ns is not None and at_ns >= self._until_ns:
+            self._report_refused(stream, item)
+            stream.ended = True
+
+    def count_written(self, name: str) -> None:
+        """Count a frame that reached the file."""
+        stream = self._streams[name]
+        stream.status = replace(stream.status, n_frames=stream.status.n_frames + 1)
+        self.n_written += 1
+
+    def status(self) -> dict[str, StreamStatus]:
+        """Return the counts of every stream."""
+        return {
+            name: replace(stream.status, rate_hz=_rate_hz(stream.arrivals_ns))
+            for name, stream in self._streams.items()
+        }
+
+    def latest(self) -> list[tuple[StreamSpec, Frame]]:
+        """Return the newest frame of every stream that has one."""
+        return [(s.spec, s.latest) for s in self._streams.values() if s.latest is not None]
+
+    def _wanted(self, at_ns: int) -> bool:
+        if self._from_ns is None or at_ns < self._from_ns:
+            return False
+        return self._until_ns is None or at_ns < self._until_ns
+
+    def _offer(self, stream: _Stream, frame: Frame, at_ns: int) -> None:
+        status = stream.status
+        if stream.last_seq is not None:
+            missing = max(0, frame.seq - stream.last_seq - 1)
+            status = replace(status, n_dropped_sensor=status.n_dropped_sensor + missing)
+        stream.last_seq = frame.seq
+        if self._put(frame):
+            self.n_accepted += 1
+            self._report_refused(stream, frame)
+            first_ns = at_ns if status.first_time_ns is None else status.first_time_ns
+            status = replace(status, first_time_ns=first_ns, last_time_ns=at_ns)
+        else:
+            stream.refused.append(frame.seq)
+            status = replace(status, n_dropped_recorder=status.n_dropped_recorder + 1)
+        stream.status = status
+
+    def _report_refused(self, stream: _Stream, frame: Frame) -> None:
+        if not stream.refused:
+            return
+        data = {
+            "count": len(stream.refused),
+            "first_seq": stream.refused[0],
+            "last_seq": stream.refused[-1],
+            "reason": "queue full",
+        }
+        times = (frame.device_time_ns, frame.host_time_ns)
+        self._put(DeviceEvent(frame.stream, RECORDER_DROP, *times, data))
+        stream.refused = []
+
+
+def _rate_hz(arrivals_ns: "deque[int]") -> float:
+    if len(arrivals_ns) < 2 or arrivals_ns[-1] <= arrivals_ns[0]:
+        return 0.0
+    return (len(arrivals_ns) - 1) * 1e9 / (arrivals_ns[-1] - arrivals_ns[0])

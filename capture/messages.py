@@ -1,0 +1,179 @@
+"""What controller and daemons say to each other: one frozen type a message."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .clock import ClockProbe, HostIdentity
+from .frame import Modality
+
+State = Literal["idle", "opening", "armed", "recording", "stopping", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Ask who is there. Answer: `Description`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Open the sensor and the file of a session. Answer: `Status`, then poll for "armed"."""
+
+    session_id: str
+    session_uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Record what is captured from `at_host_ns` on, a time on the daemon's own host clock."""
+
+    at_host_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Record nothing captured from `at_host_ns` on."""
+
+    at_host_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Write what is left, close file and sensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Give up: close everything; a file without frames is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Ask for the `Status`; also says that the controller lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """End the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Who a daemon is and where its other sockets listen."""
+
+    name: str
+    kind: str
+    software_version: str
+    host: HostIdentity
+    probe_port: int
+    publish_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """Counts of one stream since it was armed; times on the daemon's host clock.
+
+    Attributes
+    ----------
+    n_received : int
+        Frames that arrived from the sensor, also before the start.
+    n_frames : int
+        Frames in the file.
+    n_dropped_sensor, n_dropped_recorder : int
+        Missing device numbers; frames discarded because the queue was full. While recording.
+    first_time_ns, last_time_ns : int or None
+        Capture times of the frames taken for the file.
+    rate_hz : float
+        Arrivals per second, over the last seconds.
+    """
+
+    n_received: int = 0
+    n_frames: int = 0
+    n_dropped_sensor: int = 0
+    n_dropped_recorder: int = 0
+    first_time_ns: int | None = None
+    last_time_ns: int | None = None
+    rate_hz: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a daemon is.
+
+    Attributes
+    ----------
+    state : str
+    error, remedy : str or None
+        Of a failed daemon.
+    progress_done, progress_total : int
+        While opening.
+    queue_share : float
+        How full the queue between sensor and disk is, 0 to 1.
+    n_bytes : int
+        Image bytes written.
+    """
+
+    name: str
+    state: State
+    session_id: str | None = None
+    error: str | None = None
+    remedy: str | None = None
+    progress_done: int = 0
+    progress_total: int = 0
+    queue_share: float = 0.0
+    n_bytes: int = 0
+    streams: Mapping[str, StreamStatus] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request was not carried out."""
+
+    error: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """First half of a clock probe; carries the finished ones so that they get recorded."""
+
+    t0_ns: int
+    finished: tuple[ClockProbe, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReply:
+    """The daemon's two readings."""
+
+    t0_ns: int
+    t1_ns: int
+    t2_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A small JPEG of a recent frame, in the payload; never part of the recording."""
+
+    stream: str
+    modality: Modality
+    seq: int
+    device_time_ns: int
+    host_time_ns: int
+
+
+Body = (
+    Describe
+    | Arm
+    | Start
+    | Stop
+    | Finish
+    | Abort
+    | Poll
+    | Shutdown
+    | Description
+    | Status
+    | Refusal
+    | ProbeRequest
+    | ProbeReply
+    | Preview
+)

@@ -1,0 +1,89 @@
+"""What a recording holds, in the words of the manifest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from .clock import ClockMap, ClockProbe, fit_host_clock
+from .intake import RECORDER_DROP
+from .messages import StreamStatus
+from .recording import RecordedStream, Recording
+from .session import ClockSummary, RecordingSummary, StreamSummary
+
+
+def summarise_recording(summary: RecordingSummary, recording: Recording) -> RecordingSummary:
+    """Fill `summary` with what the file really holds."""
+    return replace(
+        summary,
+        present=True,
+        host=recording.host,
+        clock=_summarise_clock(recording.probes),
+        streams={
+            name: _summarise_stream(recording, stream) for name, stream in recording.streams.items()
+        },
+    )
+
+
+def summarise_report(
+    summary: RecordingSummary, streams: Mapping[str, StreamStatus], probes: Sequence[ClockProbe]
+) -> RecordingSummary:
+    """Fill `summary` with what a daemon reported of a file that is not here."""
+    host_clock = fit_host_clock(probes)
+    return replace(
+        summary,
+        clock=_summarise_clock(probes),
+        streams={
+            name: StreamSummary(
+                n_frames=status.n_frames,
+                n_dropped_sensor=status.n_dropped_sensor,
+                n_dropped_recorder=status.n_dropped_recorder,
+                first_time_ns=_controller_ns(host_clock, status.first_time_ns),
+                last_time_ns=_controller_ns(host_clock, status.last_time_ns),
+                measured_rate_hz=_rate_hz(status),
+            )
+            for name, status in streams.items()
+        },
+    )
+
+
+def _summarise_stream(recording: Recording, stream: RecordedStream) -> StreamSummary:
+    n_recorder = sum(
+        int(event.data.get("count", 0))
+        for event in recording.events
+        if event.kind == RECORDER_DROP and event.stream == stream.spec.name
+    )
+    if not len(stream):
+        return StreamSummary(0, 0, n_recorder)
+    return StreamSummary(
+        n_frames=len(stream),
+        n_dropped_sensor=max(0, stream.n_dropped - n_recorder),
+        n_dropped_recorder=n_recorder,
+        first_time_ns=int(stream.capture_time_ns[0]),
+        last_time_ns=int(stream.capture_time_ns[-1]),
+        measured_rate_hz=stream.measured_rate_hz,
+        uncertainty_ns=float(stream.uncertainty_ns[0]),
+        skew_ppm=-stream.device_clock.skew_ppm,
+    )
+
+
+def _summarise_clock(probes: Sequence[ClockProbe]) -> ClockSummary | None:
+    if not probes:
+        return None
+    host_clock = fit_host_clock(probes)
+    return ClockSummary(
+        n_probes=len(probes),
+        offset_ns=float(host_clock.source_ns - host_clock.target_ns),
+        skew_ppm=-host_clock.skew_ppm,
+        uncertainty_ns=host_clock.uncertainty_ns,
+        min_rtt_ns=float(min(probe.rtt_ns for probe in probes)),
+    )
+
+
+def _controller_ns(host_clock: ClockMap, host_ns: int | None) -> int | None:
+    return None if host_ns is None else host_clock.apply_one(host_ns)
+
+
+def _rate_hz(status: StreamStatus) -> float | None:
+    if status.first_time_ns is None or status.last_time_ns is None or status.n_frames < 2:
+        return None
+    elapsed_s = (status.last_time_ns - status.first_time_ns) * 1e-9
+    return (status.n_frames - 1) / elapsed_s if elapsed_s > 0 else None
