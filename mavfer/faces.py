@@ -23,7 +23,7 @@ from .landmarks import (
     predict,
 )
 
-_SEARCH_HEIGHTS_PX = (360, 720)
+_SEARCH_HEIGHTS_PX = (420, 720)
 _MAX_ENLARGEMENT = 4.0
 _TRACK_FACE_PX = 100
 _TRACK_SPAN = 2.2
