@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..camera import CameraModel
 from ..frame import DeviceEvent, StreamSpec
 from ..sensor import SensorInfo
-from .moment import Scene, Truth
+from .moment import Scene
 from .rig import SimulatedRig
 
 KINECT2_STREAMS: Final = ("color", "depth", "infrared")
@@ -77,11 +77,11 @@ def a65_info(rig: SimulatedRig, *, rate_hz: float) -> SensorInfo:
     )
 
 
-def truth_event(truth: Truth, *, device_time_ns: int, host_time_ns: int) -> DeviceEvent | None:
-    """Return the event that carries what a subject felt at a color frame; None for a board."""
-    if truth.valence is None or truth.arousal is None:
-        return None
-    data = {"valence": round(truth.valence, 6), "arousal": round(truth.arousal, 6)}
+def truth_event(
+    affect: tuple[float, float], *, device_time_ns: int, host_time_ns: int
+) -> DeviceEvent:
+    """Return the event that carries what a subject felt, (valence, arousal), at a color frame."""
+    data = {"valence": round(affect[0], 6), "arousal": round(affect[1], 6)}
     return DeviceEvent("color", TRUTH_EVENT, device_time_ns, host_time_ns, data)
 
 

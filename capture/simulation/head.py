@@ -41,8 +41,10 @@ class Head:
     def deform(self, expression: Expression) -> Array:
         """Return the vertices (R * C, 3) float32, head frame, metres, showing `expression`."""
         grid, muscles = self.grid, self.muscles
-        weights = np.array(expression.units.as_tuple(), np.float32)
-        flat = self.shape.vertices_m.reshape(-1) + weights @ muscles.fields_m
+        flat = self.shape.vertices_m.reshape(-1).copy()
+        for weight, displacement in zip(expression.units.as_tuple(), muscles.fields_m, strict=True):
+            if weight:
+                flat += np.float32(weight) * displacement
         vertices = flat.reshape(grid.n_rows, grid.n_cols, 3)
         self._move_lids(vertices, expression)
         self._fill_slit(vertices, grid.lid_upper, grid.lid_lower, sink=False)

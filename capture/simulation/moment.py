@@ -46,6 +46,13 @@ class Truth:
     T_infrared_board: RigidTransform | None = None
     corners_px: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
+    @property
+    def affect(self) -> tuple[float, float] | None:
+        """(valence, arousal); None without a subject."""
+        if self.valence is None or self.arousal is None:
+            return None
+        return self.valence, self.arousal
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:

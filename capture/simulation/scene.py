@@ -1,5 +1,6 @@
 """A virtual subject sitting in front of the rig."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from .skin import EYEBALL_C, EYEBALL_INFRARED, TEXELS_PER_CELL
 from .view import View
 
 _OPTICS_SIGMA_PX = 0.7
+_WINDOW_MARGIN_PX = 4
 _HEAD_DEPTH_M = 0.09  # the face lies this much before the axis of the head
 _NOSE_REST_K, _NOSE_AROUSAL_K, _NOSE_BREATH_K = -1.7, -0.9, 0.3
 _FACE_RADIUS_M = 0.07
@@ -176,6 +178,26 @@ class SubjectScene:
     def moment(self, index: int) -> Moment:
         """Render moment `index`, at time index / rate."""
         return self.render(self.state_at(index / self.rate_hz), index)
+
+    def moving_window(self, indices: Iterable[int]) -> tuple[int, int, int, int]:
+        """Return where in the color image anything moves over the moments `indices`.
+
+        Returns
+        -------
+        x, y, width, height : int
+        """
+        camera, moving = self.rig.color, self._torso < 1
+        low = np.array([camera.width_px, camera.height_px], np.float64)
+        high = np.zeros(2)
+        for index in indices:
+            self._pose(self.state_at(index / self.rate_hz))
+            points = self.rig.T_color_infrared.apply(self._points[moving])
+            pixels = camera.project(points)
+            low, high = np.minimum(low, pixels.min(axis=0)), np.maximum(high, pixels.max(axis=0))
+        x0, y0 = (int(v) for v in np.maximum(np.floor(low) - _WINDOW_MARGIN_PX, 0))
+        x1 = min(int(high[0]) + _WINDOW_MARGIN_PX, camera.width_px)
+        y1 = min(int(high[1]) + _WINDOW_MARGIN_PX, camera.height_px)
+        return x0, y0, x1 - x0, y1 - y0
 
     def render(self, state: SubjectState, index: int) -> Moment:
         """Render the subject in `state`; `index` gives the time and keys the noise."""

@@ -179,8 +179,9 @@ class _Device:
                     gain=self._gain if color else None,
                 )
             )
-            event = truth_event(moment.truth, device_time_ns=device_ns, host_time_ns=at_ns)
-            if color and event is not None:
+            affect = moment.truth.affect
+            if color and affect is not None:
+                event = truth_event(affect, device_time_ns=device_ns, host_time_ns=at_ns)
                 self._writer.event(event)
 
     def close(self) -> None:
@@ -190,4 +191,4 @@ class _Device:
     def summary(self) -> RecordingSummary:
         """Describe the finished recording for the manifest."""
         blank = RecordingSummary(file=self._path.name, address="local", status="complete")
-        return summarise_recording(open_recording(self._path), blank)
+        return summarise_recording(summary=blank, recording=open_recording(self._path))
