@@ -22,6 +22,8 @@ _REMEDY = (
     "clip stores, checkpoints, training runs and evaluations"
 )
 _SHOWN_ITEMS = 8
+_MAX_FIELDS = 24
+"""A mapping with more keys is a collection, even if its values are plain."""
 _MAX_INLINE = 200
 
 Facts = dict[str, Any]
@@ -232,12 +234,12 @@ def _json_value(value: Any) -> Any:
 
 def _render(facts: Mapping[str, Any], indent: str) -> list[str]:
     lines = []
-    collection = all(isinstance(value, Mapping) for value in facts.values())
+    collection = len(facts) > _MAX_FIELDS or all(isinstance(v, Mapping) for v in facts.values())
     for number, (key, value) in enumerate(facts.items()):
         if number == _SHOWN_ITEMS and collection:
             lines.append(f"{indent}… {len(facts) - number} more (--json shows all)")
             break
-        lines += _render_item(key if collection else key.replace("_", " "), value, indent)
+        lines += _render_item(_name(key), value, indent)
     return lines
 
 
@@ -260,9 +262,14 @@ def _inline(value: Mapping[str, Any]) -> str | None:
         if nested or (isinstance(each, Mapping) and each):
             return None
         listed = isinstance(each, list) and len(each) > 1
-        words.append(f"{key.replace('_', ' ')} {f'[{_scalar(each)}]' if listed else _scalar(each)}")
+        words.append(f"{_name(key)} {f'[{_scalar(each)}]' if listed else _scalar(each)}")
     text = ", ".join(words)
     return text if len(text) <= _MAX_INLINE else None
+
+
+def _name(key: str) -> str:
+    """Write field names as words; names of sessions, files and transforms stay as they are."""
+    return key.replace("_", " ") if key.islower() else key
 
 
 def _scalar(value: Any) -> str:
@@ -271,8 +278,9 @@ def _scalar(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value + 0.0:.6g}"  # no minus zero
     if isinstance(value, Sequence) and not isinstance(value, str):
         shown = ", ".join(_scalar(each) for each in value[:_SHOWN_ITEMS])
         return shown + (f", … ({len(value)} in all)" if len(value) > _SHOWN_ITEMS else "")
-    return str(value)
+    text = str(value)
+    return text if len(text) <= _MAX_INLINE else f"{text[:_MAX_INLINE]}…"

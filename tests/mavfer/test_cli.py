@@ -1,5 +1,7 @@
 """Every command answers --help at once, with an example, and none loads what it does not need."""
 
+import argparse
+import importlib
 import json
 import subprocess
 import sys
@@ -31,6 +33,44 @@ def test_help_of_every_script_shows_an_example(script):
     assert done.returncode == 0, done.stderr
     assert "example" in done.stdout
     assert f"  {script} " in done.stdout.partition("example")[2]
+
+
+class _ParserSeenError(Exception):
+    """Ends a command as soon as it has built its parser."""
+
+
+def parsers_of(target, monkeypatch):
+    """Every parser of a console script, its subcommands' included."""
+    found = []
+
+    def see(parser, *_):
+        found.append(parser)
+        raise _ParserSeenError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", see)
+    module, _, function = target.partition(":")
+    with pytest.raises(_ParserSeenError):
+        getattr(importlib.import_module(module), function)([])
+    for parser in found:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found.extend(action.choices.values())
+    return found
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_reference_page_names_every_command_and_option(script, monkeypatch):
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    for parser in parsers_of(SCRIPTS[script], monkeypatch):
+        if any(isinstance(action, argparse._SubParsersAction) for action in parser._actions):
+            continue
+        section = page.partition(f"# `{parser.prog}`\n")[2].partition("\n#")[0]
+        assert section, f"commands.md has no section for {parser.prog}"
+        for action in parser._actions:
+            options = set(action.option_strings) - {"-h", "--help", "-v", "--verbose"}
+            if options and not options & {"--json", "--quiet"}:
+                longest = max(options, key=len)
+                assert longest in section, f"{parser.prog} {longest} is not in commands.md"
 
 
 @pytest.mark.parametrize(

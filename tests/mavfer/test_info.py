@@ -135,11 +135,13 @@ def test_every_description_is_strict_json_and_readable(labels):
 
 
 def test_long_lists_are_cut_for_people_only():
-    facts = {"path": "x", "kind": "store", "videos": {f"v_{i}": {"a": [i, i]} for i in range(50)}}
+    facts = {"path": "x", "kind": "store", "videos": {f"V_{i}": {"a": [i, i]} for i in range(50)}}
     lines = render(facts)
-    assert lines[2] == "    v_0: a [0, 0]"
+    assert lines[2] == "    V_0: a [0, 0]"
     assert len(lines) < 30
     assert lines[-1].strip() == "… 42 more (--json shows all)"
+    sources = {f"S{i}": "uuid" for i in range(50)}
+    assert len(render({"path": "x", "kind": "k", "sources": sources})) == 11
     assert render({"path": "x", "kind": "k", "names": list("abcdefghijk")})[1] == (
         "  names: a, b, c, d, e, f, g, h, … (11 in all)"
     )
