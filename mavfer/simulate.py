@@ -105,7 +105,11 @@ def rate_sessions(
 
 
 def read_truth(session: Session) -> list[Trace]:
-    """Read what the simulated sensors say the subject felt, valence and arousal in [-1, 1]."""
+    """Read what the simulated sensors say the subject felt, valence and arousal in [-1, 1].
+
+    The truth reaches to the last color frame: a recording can end between a frame and its event,
+    and what was felt then is held.
+    """
     events = [
         event
         for event in session.events
@@ -118,6 +122,10 @@ def read_truth(session: Session) -> list[Trace]:
         )
     time_ns = np.array([e.capture_time_ns - session.start_time_ns for e in events], dtype=np.int64)
     time_ns, first = np.unique(time_ns, return_index=True)
+    color = session.streams.get("color")
+    last_ns = int(color.capture_time_ns[-1]) - session.start_time_ns if color else 0
+    if last_ns > time_ns[-1]:
+        time_ns, first = np.append(time_ns, last_ns), np.append(first, first[-1])
     truths = []
     for dimension in DIMENSIONS:
         try:

@@ -20,8 +20,11 @@ from mavfer.virtual_subjects import SubjectsPlan, write_clip, write_subjects
 TINY = SubjectsPlan(n_subjects=2, n_clips=2, n_frames=3, scale=0.2)
 
 
-def write_session(root, valence, *, rate_hz=10.0, subject="S01"):
-    """A session of black color frames with the given truth, its clocks far from zero."""
+def write_session(root, valence, *, rate_hz=10.0, subject="S01", n_untold=0):
+    """A session of black color frames with the given truth, its clocks far from zero.
+
+    The last `n_untold` frames come without their truth, as when a recorder stops in between.
+    """
     origin_ns = 5_000_000_000_000
     folder = create_session(root, subject=subject)
     spec = StreamSpec("color", "color", 8, 6, "BGR8", None, rate_hz)
@@ -40,7 +43,8 @@ def write_session(root, valence, *, rate_hz=10.0, subject="S01"):
             host_ns = origin_ns + device_ns
             data = {"valence": value, "arousal": -value}
             writer.append(Frame("color", k, device_ns, host_ns, image))
-            writer.event(DeviceEvent("color", TRUTH_EVENT, device_ns, host_ns, data))
+            if k < len(valence) - n_untold:
+                writer.event(DeviceEvent("color", TRUTH_EVENT, device_ns, host_ns, data))
     folder.update(status="complete", start_time_ns=origin_ns + 1_000)
     return folder.path
 
@@ -52,6 +56,14 @@ def test_truth_is_read_on_the_session_clock(tmp_path):
     assert valence.time_ns == pytest.approx([0, 1e8, 2e8], abs=1000)
     assert valence.value.tolist() == [0.0, 0.25, 0.5]
     assert arousal.value.tolist() == [0.0, -0.25, -0.5]
+
+
+def test_truth_is_held_to_the_last_frame(tmp_path):
+    session = open_session(write_session(tmp_path, [0.0, 0.25, 0.5], n_untold=1))
+    valence, _ = read_truth(session)
+    assert valence.value.tolist() == [0.0, 0.25, 0.25]
+    last_ns = int(session.streams["color"].capture_time_ns[-1]) - session.start_time_ns
+    assert valence.time_ns[-1] == last_ns
 
 
 def test_raters_follow_the_truth_and_cover_every_frame(tmp_path):
