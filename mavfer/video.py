@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from .errors import DatasetError
 from .moments import match_moments
 
+_MISSING_TAIL_S = 1.0
+_MISSING_TAIL_SHARE = 0.01
+
 
 class VideoFile:
     """A video file with the rows asked of it.
@@ -101,6 +104,7 @@ def _timestamps(path: Path) -> tuple[list[int], Fraction]:
             stream = container.streams.video[0]
             time_base = stream.time_base
             pts = {p.pts for p in container.demux(stream) if p.pts is not None and p.size > 0}
+            claimed_s = _claimed_duration_s(container, stream)
     except FFmpegError as error:
         raise DatasetError(f"{path} cannot be read as video: {error}") from error
     if time_base is None or not pts:
@@ -108,7 +112,23 @@ def _timestamps(path: Path) -> tuple[list[int], Fraction]:
             f"{path} has no frame times",
             remedy="put it into a container that has them (ffmpeg -i in.h264 -r 25 out.mp4)",
         )
+    # Containers count the duration from their zero or from the first frame.
+    seen_s = float((max(pts) - min(min(pts), 0)) * time_base)
+    if claimed_s - seen_s > max(_MISSING_TAIL_S, _MISSING_TAIL_SHARE * claimed_s):
+        raise DatasetError(
+            f"{path} breaks off after {seen_s:.1f} s of {claimed_s:.1f} s: truncated",
+            remedy="copy it again; if it is whole, ffmpeg -i IN -c copy OUT mends the duration",
+        )
     return sorted(pts), time_base
+
+
+def _claimed_duration_s(container: Any, stream: Any) -> float:
+    """Duration the container promises for the video; 0 if it does not."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None and len(container.streams) == 1:
+        return float(container.duration / av.time_base)
+    return 0.0
 
 
 def _upright(frame: Any) -> NDArray[np.uint8]:

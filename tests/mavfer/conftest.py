@@ -72,7 +72,7 @@ def laboratory(
             rate_hz=RATE_HZ,
             n_frames=N_MOMENTS,
         )
-        time_ns = np.arange(-2, 2 * N_MOMENTS) * 125_000_000
+        time_ns = np.arange(2 * N_MOMENTS + 2) * 125_000_000
         states = [scene.state_at(t / 1e9) for t in time_ns]
         labels[path.name] = SessionLabels(
             time_ns,
