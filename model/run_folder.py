@@ -62,6 +62,15 @@ class RunFolder:
         """Path of the best checkpoint."""
         return self.path / CHECKPOINT
 
+    def info(self) -> CheckpointInfo:
+        """Read the run's config as it was started or last resumed."""
+        path = self.path / CONFIG
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(f"{path} cannot be read ({error})") from error
+        return CheckpointInfo.from_object(value, where=str(path))
+
     def start(self, info: CheckpointInfo, *, overwrite: bool) -> None:
         """Create the folder and its config; refuse one that is in use unless `overwrite`."""
         if self.path.exists() and any(self.path.iterdir()):

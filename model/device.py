@@ -1,0 +1,39 @@
+"""Where the networks run."""
+
+import torch
+
+from .errors import ModelError
+
+
+def chosen_device(name: str, *, threads: int | None = None) -> torch.device:
+    """Return the device called `name` and set the number of CPU threads.
+
+    Parameters
+    ----------
+    name : str
+        ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+    threads : int, optional
+
+    Raises
+    ------
+    ModelError
+        No such device here, or a number of threads below 1.
+    """
+    if threads is not None:
+        if threads < 1:
+            raise ModelError(f"{threads} threads asked for, expected at least 1")
+        torch.set_num_threads(threads)
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ModelError(f"no device {name!r}, expected auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ModelError(f"device {name!r} is not supported, expected auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelError(
+            f"device {name!r} asked for, this machine has {torch.cuda.device_count()} CUDA devices",
+            remedy="use --device cpu",
+        )
+    return device

@@ -1,0 +1,181 @@
+"""``mavfer-train``: train MRAN or URAN on a clip store."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from capture import terminal
+
+_EPILOG = """\
+examples:
+  mavfer-train store.h5 -o runs/mran --model mran --preset small
+  mavfer-train store.h5 -o runs/uran --model uran --modalities color --max-seconds 200
+  mavfer-train store.h5 -o runs/paper --model mran --preset paper --seed 3
+  mavfer-train store.h5 -o runs/paper --resume
+
+presets:
+  paper  the paper's network and hyper-parameters: 96x96 crops, full width, Xavier, Adam 1e-4,
+         batches of 4 (mran) or 8 (uran), dropout 0.5. Hours on a CPU.
+  small  learns in minutes on one core. It deviates from the paper: 32x32 crops, a quarter of the
+         width, Adam 1e-3 with warm-up, a CCC term in the loss, another initialisation,
+         standardised attention, per-clip normalisation. Say so where you report its figures.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return terminal.run_command(_train, _parser().parse_args(argv))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mavfer-train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG,
+    )
+    parser.add_argument("store", type=Path, help="clip store (mavfer-build-dataset)")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="run folder")
+    parser.add_argument("--model", choices=("mran", "uran"), default="mran")
+    parser.add_argument("--preset", choices=("paper", "small"), default="small")
+    parser.add_argument(
+        "--modalities",
+        help="comma-separated, the one that carries the features first "
+        "(default: color,depth,thermal as far as the store has them; color for uran)",
+    )
+    parser.add_argument(
+        "--target",
+        choices=("valence", "arousal", "both"),
+        default="valence",
+        help="dimension to predict (default: valence)",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, metavar="N", help="training steps")
+    parser.add_argument("--batch-size", type=int, metavar="N")
+    parser.add_argument("--learning-rate", type=float, metavar="RATE")
+    parser.add_argument("--validate-every", type=int, metavar="STEPS")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other field of the configuration (docs/how-to/train.md), e.g. attention=literal",
+    )
+    parser.add_argument(
+        "--max-seconds",
+        type=float,
+        metavar="S",
+        help="stop cleanly after so long, whatever the steps",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in OUTPUT")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in OUTPUT")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all)")
+    parser.add_argument("--workers", type=int, default=0, help="processes that read clips")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    terminal.add_common_options(parser)
+    return parser
+
+
+def _train(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from mavfer.store import open_store
+
+    from .device import chosen_device
+    from .figures import draw_curves
+    from .run_folder import CURVES, RunFolder
+    from .settings import chosen_configs
+    from .train import TrainPlan, train
+
+    device = chosen_device(args.device, threads=args.threads)
+    with open_store(args.store) as store:
+        model, training = chosen_configs(args, store.modalities)
+        plan = TrainPlan(
+            model=model,
+            train=training,
+            preset=args.preset,
+            device=device,
+            workers=args.workers,
+            max_seconds=args.max_seconds,
+        )
+        with terminal.progress("training", enabled=not args.quiet) as on_progress:
+            result = train(
+                store,
+                args.output,
+                plan,
+                resume=args.resume,
+                overwrite=args.overwrite,
+                on_progress=on_progress,
+                on_validation=None if args.quiet else _Watch(),
+            )
+    files = RunFolder(args.output)
+    info = files.info()
+    title = f"{info.model.architecture} {'+'.join(info.model.modalities)}, preset {info.preset}"
+    draw_curves(files.metrics(), args.output / CURVES, title=title)
+    report: dict[str, Any] = {
+        "run": str(args.output),
+        "checkpoint": str(files.checkpoint),
+        "curves": str(args.output / CURVES),
+        "model": info.model.architecture,
+        "modalities": list(info.model.modalities),
+        "preset": info.preset,
+        "device": str(device),
+        **asdict(result),
+    }
+    report |= {name: round(report[name], 4) for name in ("seconds_s", "step_s")}
+    terminal.print_result(args, report, _text(report, info.train.max_steps))
+    return terminal.EXIT_OK
+
+
+class _Watch:
+    """Says once when the predictions stop saying anything, and once when they do again."""
+
+    def __init__(self) -> None:
+        self._constant = False
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        constant = bool(line.get("constant_output"))
+        if constant and not self._constant:
+            sys.stderr.write(
+                f"step {line['step']}: constant output - the network still predicts the same for "
+                "every clip\n"
+            )
+        if self._constant and not constant:
+            sys.stderr.write(f"step {line['step']}: predictions differ between clips now\n")
+        self._constant = constant
+
+
+_STOPPED = {
+    "steps": "all steps done",
+    "time": "time budget used up",
+    "patience": "no better validation for long enough",
+}
+
+
+def _text(report: dict[str, Any], max_steps: int) -> list[str]:
+    lines = [
+        f"{report['model']} {'+'.join(report['modalities'])}, preset {report['preset']}, "
+        f"{report['n_parameters']:,} parameters, on {report['device']}",
+        f"{report['steps']} of {max_steps} steps in {report['seconds_s']:.0f} s "
+        f"({report['step_s']:.3f} s a step): {_STOPPED[report['stopped']]}",
+        f"{report['n_train_clips']} training clips, {report['n_validation_clips']} validation "
+        f"clips; left out {report['n_without_face']} without a face, "
+        f"{report['n_without_label']} without a label",
+    ]
+    for output, scores in report["validation"].items():
+        values = ", ".join(
+            f"{name.upper()} {scores[name]:.3f}" if scores[name] is not None else f"{name} -"
+            for name in ("ccc", "cc", "rmse")
+        )
+        lines.append(f"best validation, step {report['best_step']}: {output} {values}")
+    if not report["validation"]:
+        lines.append("no validation split: the checkpoint holds the last weights")
+    if report["constant_output"]:
+        lines.append("constant output: every clip gets the same prediction; train longer")
+    return [*lines, f"checkpoint: {report['checkpoint']}"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
