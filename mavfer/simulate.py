@@ -8,6 +8,7 @@ import numpy as np
 from annotation.simulated_raters import draw_profile, rate
 from annotation.trace import DIMENSIONS, Trace
 from capture.session import Session, open_session
+from capture.simulation.device import TRUTH_EVENT
 from capture.terminal import OnProgress
 
 from .errors import DatasetError
@@ -15,7 +16,6 @@ from .errors import DatasetError
 REDUCED_SCALE: Mapping[str, float] = {"color": 0.45, "infrared": 0.6, "thermal": 0.45}
 """Sizes at which a face still fills a 96 px crop and a moment renders in some 0.1 s."""
 
-TRUTH_EVENT = "simulation-truth"
 _BOARD_RATE_HZ = 10.0
 _HOLD_S = 0.5
 _MAX_RATERS = 100

@@ -68,7 +68,8 @@ def test_reference_page_names_every_command_and_option(script, monkeypatch):
         assert section, f"commands.md has no section for {parser.prog}"
         for action in parser._actions:
             options = set(action.option_strings) - {"-h", "--help", "-v", "--verbose"}
-            if options and not options & {"--json", "--quiet"}:
+            shown = action.help != argparse.SUPPRESS
+            if shown and options and not options & {"--json", "--quiet"}:
                 longest = max(options, key=len)
                 assert longest in section, f"{parser.prog} {longest} is not in commands.md"
 

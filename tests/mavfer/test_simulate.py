@@ -10,11 +10,12 @@ from capture.errors import MavferError
 from capture.frame import DeviceEvent, Frame, StreamSpec
 from capture.sensor import SensorInfo
 from capture.session import create_session, open_session
+from capture.simulation.device import TRUTH_EVENT
 from capture.writer import RecordingWriter
 from mavfer.cli import main
 from mavfer.errors import DatasetError
 from mavfer.info import describe
-from mavfer.simulate import TRUTH_EVENT, camera_scale, rate_sessions, read_truth, write_board
+from mavfer.simulate import camera_scale, rate_sessions, read_truth, write_board
 from mavfer.virtual_subjects import SubjectsPlan, write_clip, write_subjects
 
 TINY = SubjectsPlan(n_subjects=2, n_clips=2, n_frames=3, scale=0.2)
