@@ -36,7 +36,7 @@ $(INSTALLED): pyproject.toml constraints.txt | prerequisites
 	@touch $@
 
 demo: $(INSTALLED) ## record, calibrate, annotate, build, train and report, on the simulated rig
-	@$(BIN)/mavfer demo --output $(DEMO_OUTPUT) --overwrite
+	@$(BIN)/mavfer demo --output $(DEMO_OUTPUT)
 
 test: lint types imports unit ## lint, types, import contracts, then the test suite
 

@@ -168,9 +168,6 @@ def _add_demo(commands: _Commands) -> None:
         "--output", type=Path, default=Path("demo"), help="folder (default: %(default)s)"
     )
     parser.add_argument("--fast", action="store_true", help="fewer subjects, shorter training")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="start a finished demonstration anew"
-    )
     terminal.add_common_options(parser)
     parser.set_defaults(handler=_demo)
 
