@@ -170,7 +170,8 @@ class BoardScene:
             for name in CAMERAS
         }
         self._board_light = _light_on_board(self.light)
-        self.color_gain = automatic_gain(self.light, _PAPER * self._board_light)
+        paper = _PAPER * self._board_light
+        self.color_gain = automatic_gain(self.light, paper, paper)
         self._tof = TofSensor(shift_mm=rig.depth_shift_mm, noise=noise, seed=seed)
         self._thermal = ThermalSensor(
             rig.thermal.height_px,

@@ -21,11 +21,13 @@ _JAW = (
     (0.0200, -0.112),
 )
 _CHIN = (0.0, -0.1155)
-_BROW_X_M = (0.050, 0.042, 0.033, 0.023, 0.013)
-_BROW_RISE_M = 0.0018
-_BRIDGE_Y_M = (-0.002, -0.015, -0.028, -0.041)
-_NOSE_BASE_X_M, _NOSE_BASE_Y_M = (-0.0125, -0.0065, 0.0, 0.0065, 0.0125), -0.0545
-_LID_SHARE = 0.38
+_BROW_X_M = (0.0515, 0.0430, 0.0325, 0.0220, 0.0115)
+_BROW_RISE_M = (0.0010, 0.0033, 0.0035, 0.0030, 0.0008)
+_BRIDGE_Y_M = (0.003, -0.013, -0.029, -0.044)
+_NOSE_BASE_M = ((0.0143, -0.0518), (0.0077, -0.0548), (0.0, -0.0572))
+# a detector sees the corners of the eye inside the ends of the slit, and the lids' arch moved in
+_OUTER_SHARE, _INNER_SHARE = 0.72, 0.94
+_LID_OUTER_SHARE, _LID_INNER_SHARE = 0.24, 0.42
 
 _Edge = int | None
 
@@ -52,7 +54,10 @@ def _contour() -> list[tuple[float, float, _Edge]]:
 
 
 def _brows() -> list[tuple[float, float, _Edge]]:
-    outer_to_inner = [(x, float(brow_height(np.float32(x))) + _BROW_RISE_M) for x in _BROW_X_M]
+    outer_to_inner = [
+        (x, float(brow_height(np.float32(x))) + rise)
+        for x, rise in zip(_BROW_X_M, _BROW_RISE_M, strict=True)
+    ]
     left: list[tuple[float, float, _Edge]] = [(-x, y, None) for x, y in outer_to_inner]
     right: list[tuple[float, float, _Edge]] = [(x, y, None) for x, y in reversed(outer_to_inner)]
     return left + right
@@ -60,17 +65,27 @@ def _brows() -> list[tuple[float, float, _Edge]]:
 
 def _nose() -> list[tuple[float, float, _Edge]]:
     bridge: list[tuple[float, float, _Edge]] = [(0.0, y, None) for y in _BRIDGE_Y_M]
-    return bridge + [(x, _NOSE_BASE_Y_M, None) for x in _NOSE_BASE_X_M]
+    left: list[tuple[float, float, _Edge]] = [(-x, y, None) for x, y in _NOSE_BASE_M]
+    right: list[tuple[float, float, _Edge]] = [(x, y, None) for x, y in _NOSE_BASE_M[1::-1]]
+    return bridge + left + right
 
 
 def _eyes() -> list[tuple[float, float, _Edge]]:
     grid = head_grid()
     out: list[tuple[float, float, _Edge]] = []
     for side in (-1, 1):
-        centre, width, part = side * EYE_X_M, EYE_HALF_WIDTH_M, EYE_HALF_WIDTH_M * _LID_SHARE
-        upper = [centre - width, centre - part, centre + part, centre + width]
-        out += [(x, 0.0, grid.lid_upper) for x in upper]
-        out += [(x, 0.0, grid.lid_lower) for x in (centre + part, centre - part)]
+        centre, width = side * EYE_X_M, EYE_HALF_WIDTH_M
+        # iBUG goes from the image's left to its right: outwards on one side, inwards on the other
+        corners = (_OUTER_SHARE, _INNER_SHARE) if side < 0 else (_INNER_SHARE, _OUTER_SHARE)
+        lids = (_LID_OUTER_SHARE, _LID_INNER_SHARE)
+        lids = lids if side < 0 else lids[::-1]
+        start, end = centre - width * corners[0], centre + width * corners[1]
+        first, second = centre - width * lids[0], centre + width * lids[1]
+        middle = (grid.lid_upper + grid.lid_lower) // 2
+        out.append((start, 0.0, middle))
+        out += [(x, 0.0, grid.lid_upper) for x in (first, second)]
+        out.append((end, 0.0, middle))
+        out += [(x, 0.0, grid.lid_lower) for x in (second, first)]
     return out
 
 

@@ -63,12 +63,13 @@ def build_shape(who: Identity) -> HeadShape:
     z = np.where(cosine > 0, front_z * flat**pointed, back_z * np.sqrt(flat))
     front = np.clip(cosine * 3, 0, 1) * (y > _NECK_Y_M)
     z = z + front * _features(x, y, who)
-    hair = _hair_mask(x, y, cosine, who)
+    hair = _hair_mask(x, y, np.broadcast_to(grid.theta_rad[None], y.shape), who)
     vertices = np.stack([x * jaw, y, z], -1)
     vertices += _outward(x, y, z) * _hair_thickness(y, sine, cosine, hair, who)[..., None]
-    ear = _ear_mask(y, grid.theta_rad) * (0 if who.long_hair else 1) * (1 - hair)
-    vertices[..., 0] += np.sign(x) * 0.013 * ear
-    vertices[..., 2] -= 0.004 * ear
+    theta = np.broadcast_to(grid.theta_rad[None], y.shape)
+    ear = _ear_mask(y, theta) * (0 if who.long_hair else 1) * (1 - hair)
+    vertices[..., 0] += np.sign(x) * 0.015 * ear * step(1.50, 1.70, np.abs(theta))
+    vertices[..., 2] -= 0.006 * ear
     _stretch(vertices, y, who)
     return HeadShape(
         x_m=x.astype(np.float32),
@@ -106,20 +107,25 @@ def _features(x: Array, y: Array, who: Identity) -> Array:
 
 
 def _hairline(x: Array, who: Identity) -> Array:
-    """Height of the hairline: lower at the temples, a little uneven."""
+    """Height of the hairline: round, lower at the temples, parted, a little uneven."""
     wave = 0.0012 * np.sin(x / 0.0043 + who.seed) + 0.0008 * np.sin(x / 0.0017 + 2 * who.seed)
-    out: Array = who.hairline_m - 0.020 * step(0.036, 0.066, np.abs(x)) + wave.astype(np.float32)
+    temples = 0.030 * np.clip(np.abs(x) / 0.068, 0, 1) ** 2.5
+    parting = 0.012 * np.exp(-(((x - who.parting_m) / 0.016) ** 2))
+    out: Array = (who.hairline_m - temples + parting + wave).astype(np.float32)
     return out
 
 
-def _hair_mask(x: Array, y: Array, cosine: Array, who: Identity) -> Array:
+def _hair_mask(x: Array, y: Array, theta: Array, who: Identity) -> Array:
     edge = _hairline(x, who)
-    low, high, begin, end = (
-        (COLLAR_Y_M - 0.01, COLLAR_Y_M, 0.62, 0.54)
-        if who.long_hair
-        else (-0.035, -0.005, 0.42, 0.33)
-    )
-    side = np.where(cosine < 0.7, step(low, high, y), 0) * step(begin, end, cosine)
+    around = np.abs(theta)
+    if who.long_hair:
+        begin = 0.90 + 0.10 * step(-0.04, -0.12, y)
+        side = step(COLLAR_Y_M - 0.01, COLLAR_Y_M, y) * step(begin, begin + 0.09, around)
+    else:  # in front of the ear down to its middle, behind it to the nape
+        begin = 1.22 + 0.25 * step(0.010, -0.012, y)
+        low = -0.012 - 0.045 * step(1.75, 2.05, around)
+        side = step(low - 0.01, low + 0.01, y) * step(begin, begin + 0.10, around)
+        side = side * (1 - 0.98 * _ear_mask(y, theta))
     above = step(edge - 0.004, edge + 0.005, y)
     mask = np.clip(np.maximum(above, side), 0, 1) * (y > COLLAR_Y_M - 0.01)
     out: Array = mask.astype(np.float32)
@@ -129,13 +135,16 @@ def _hair_mask(x: Array, y: Array, cosine: Array, who: Identity) -> Array:
 def _hair_thickness(y: Array, sine: Array, cosine: Array, hair: Array, who: Identity) -> Array:
     """Thickness in metres; it grows over many columns, else the edge stretches the skin."""
     fall = 1 + (0.7 * step(0.5, 0.9, np.abs(sine)) if who.long_hair else 0.0)
-    ramp = np.maximum(step(0.62, 0.05, cosine), step(who.hairline_m, who.hairline_m + 0.03, y))
-    out: Array = (0.012 * hair * fall * ramp).astype(np.float32)
+    above = step(who.hairline_m - 0.005, who.hairline_m + 0.035, y)
+    ramp = np.maximum(step(0.62, 0.05, cosine), above)
+    out: Array = (0.013 * hair * fall * ramp).astype(np.float32)
     return out
 
 
-def _ear_mask(y: Array, theta_rad: Array) -> Array:
-    return bump(np.broadcast_to(np.abs(theta_rad)[None], y.shape), y, (1.62, -0.006), (0.16, 0.018))
+def _ear_mask(y: Array, theta: Array) -> Array:
+    """1 on the ears: about 60 mm high, upright ovals with a sharp rim."""
+    oval = ((np.abs(theta) - 1.66) / 0.17) ** 2 + ((y + 0.008) / 0.030) ** 2
+    return step(1.15, 0.75, oval)
 
 
 def _outward(x: Array, y: Array, z: Array) -> Array:

@@ -48,6 +48,8 @@ class Identity:
         Linear RGB albedo.
     hairline_m : float
         Height of the hairline above the eyes at the middle of the forehead.
+    parting_m : float
+        Where the hair is parted, x.
     long_hair : bool
     beard : float
         0 none to 1 full.
@@ -74,6 +76,7 @@ class Identity:
     iris: Rgb
     cloth: Rgb
     hairline_m: float
+    parting_m: float
     long_hair: bool
     beard: float
     age: float
@@ -117,7 +120,8 @@ def identity_from_seed(seed: int, *, tone: float | None = None) -> Identity:
         hair=_HAIR_COLORS[int(rng.integers(n_hair))],
         iris=_IRIS_COLORS[int(rng.integers(n_iris))],
         cloth=(float(red), float(green), float(blue)),
-        hairline_m=float(rng.uniform(0.054, 0.068)),
+        hairline_m=float(rng.uniform(0.056, 0.072)),
+        parting_m=float(rng.uniform(-0.045, 0.045)),
         long_hair=long_hair,
         beard=0.0 if long_hair else float(np.clip(rng.uniform(-0.9, 0.7), 0, 1)),
         age=float(rng.random()),

@@ -69,7 +69,7 @@ _LIGHTS: Final = (
     ),
 )
 LIGHTS: Mapping[str, Light] = {light.name: light for light in _LIGHTS}
-_FACE_TARGET = 0.24
+_MID_TONE, _FACE_WEIGHT = 0.24, 0.6
 _GAIN_MINIMUM = 0.3
 
 
@@ -86,6 +86,11 @@ def light_named(name: str) -> Light:
     return LIGHTS[name]
 
 
-def automatic_gain(light: Light, face_mean: float) -> float:
-    """Gain that brings the mean linear light on the face to mid tone, within the limits."""
-    return float(np.clip(_FACE_TARGET / max(face_mean, 1e-6), _GAIN_MINIMUM, light.gain_limit))
+def automatic_gain(light: Light, face_mean: float, room_mean: float) -> float:
+    """Gain that brings face and room together to mid tone, within the limits.
+
+    The camera weighs the middle of the image, where the face is, but not alone: dark skin comes
+    out darker than light skin, yet far from black.
+    """
+    metered = max(face_mean, 1e-6) ** _FACE_WEIGHT * max(room_mean, 1e-6) ** (1 - _FACE_WEIGHT)
+    return float(np.clip(_MID_TONE / metered, _GAIN_MINIMUM, light.gain_limit))

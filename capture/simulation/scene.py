@@ -347,4 +347,5 @@ class SubjectScene:
         window = self._light_buffer[y0:y1, x0:x1]
         mean = float(window[face].mean()) if face.any() else 1.0
         window[:] = self._rooms["color"].light[y0:y1, x0:x1]
-        return automatic_gain(self.light, mean)
+        room = self._rooms["color"].light
+        return automatic_gain(self.light, mean, float(room[::4, ::4].mean()))

@@ -197,7 +197,7 @@ def _brows(canvas: _Canvas, who: Identity) -> Array:
     thickness = 0.0040 * who.brow * step(0.051, 0.030, along) + 0.0006
     stroke = np.exp(-(np.abs((y - brow_height(x)) / thickness) ** 3))
     stroke *= step(0.010, 0.0135, along) * step(0.0525, 0.048, along)
-    out: Array = stroke * np.clip(0.95 + 0.35 * canvas.grain(1.0), 0.45, 1) * canvas.front
+    out: Array = stroke * np.clip(0.95 + 0.22 * canvas.grain(1.0), 0.55, 1) * canvas.front
     return out
 
 
