@@ -15,6 +15,7 @@ from .messages import StreamStatus
 RECORDER_DROP = "recorder-drop"
 """Kind of the event that stands in the file for frames the full queue refused."""
 _RATE_WINDOW = 64
+_SILENT_PERIODS = 4
 
 
 @dataclass(slots=True)
@@ -100,10 +101,10 @@ class Intake:
         stream.status = replace(stream.status, n_frames=stream.status.n_frames + 1)
         self.n_written += 1
 
-    def status(self) -> dict[str, StreamStatus]:
-        """Return the counts of every stream."""
+    def status(self, now_ns: int) -> dict[str, StreamStatus]:
+        """Return the counts of every stream; the rate falls when nothing arrives any more."""
         return {
-            name: replace(stream.status, rate_hz=_rate_hz(stream.arrivals_ns))
+            name: replace(stream.status, rate_hz=_rate_hz(stream.arrivals_ns, now_ns))
             for name, stream in self._streams.items()
         }
 
@@ -146,7 +147,10 @@ class Intake:
         stream.refused = []
 
 
-def _rate_hz(arrivals_ns: "deque[int]") -> float:
+def _rate_hz(arrivals_ns: "deque[int]", now_ns: int) -> float:
     if len(arrivals_ns) < 2 or arrivals_ns[-1] <= arrivals_ns[0]:
         return 0.0
-    return (len(arrivals_ns) - 1) * 1e9 / (arrivals_ns[-1] - arrivals_ns[0])
+    period_ns = (arrivals_ns[-1] - arrivals_ns[0]) / (len(arrivals_ns) - 1)
+    if now_ns - arrivals_ns[-1] > _SILENT_PERIODS * period_ns:
+        period_ns = (now_ns - arrivals_ns[0]) / len(arrivals_ns)
+    return 1e9 / period_ns

@@ -128,7 +128,8 @@ class Prober:
                     last = self._ended.is_set()
                     for name, socket in sockets.items():
                         for number in range(BURST):
-                            self._probe(name, socket, number)
+                            if not self._probe(name, socket, number):
+                                break  # a dead daemon must not hold up the probes of the others
                     if last:
                         break
                     self._ended.wait(INTERVAL_S)
@@ -138,7 +139,7 @@ class Prober:
                 for socket in sockets.values():
                     socket.close(linger=0)
 
-    def _probe(self, name: str, socket: "zmq.Socket[bytes]", number: int) -> None:
+    def _probe(self, name: str, socket: "zmq.Socket[bytes]", number: int) -> bool:
         # The burst before rides on the first probe: the bigger message makes that one slow, and
         # slow probes do not count.
         finished = tuple(self._unlogged[name]) if number in (0, BURST) else ()
@@ -155,13 +156,14 @@ class Prober:
             if isinstance(body, ProbeReply) and body.t0_ns == t0_ns:
                 break  # any other is the late answer to a probe given up
         else:
-            return
+            return False
         if finished:
             self._unlogged[name] = self._unlogged[name][len(finished) :]
         probe = ClockProbe(t0_ns, body.t1_ns, body.t2_ns, t3_ns)
         self._unlogged[name].append(probe)
         with self._lock:
             self._probes[name].append(probe)
+        return True
 
 
 def _connect(

@@ -162,7 +162,7 @@ class Recorder:
                 progress_total=run.progress[1],
                 queue_share=run.queue.share,
                 n_bytes=run.n_bytes,
-                streams=run.intake.status() if run.intake else {},
+                streams=run.intake.status(self._clock.monotonic_ns()) if run.intake else {},
             )
 
     def latest_frames(self) -> list[tuple[StreamSpec, Frame]]:

@@ -1,7 +1,7 @@
 """Writes one daemon's recording: an MCAP file that stays readable whenever the process dies.
 
 docs/formats/recording.md is the specification. Everything needed to read the file is written
-first; chunks are small and closed, flushed and synced to disk about once a second.
+first; chunks are small and closed, flushed and synced to disk twice a second.
 """
 
 import json
@@ -20,6 +20,7 @@ from .clock import ClockProbe, HostIdentity
 from .errors import MavferError, RecordingError, SensorError
 from .frame import DeviceEvent, Frame
 from .image_message import COMPRESSED_SCHEMA, RAW_SCHEMA, descriptor, encode_image
+from .names import check_name
 from .sensor import SensorInfo
 from .structure import encode
 
@@ -30,7 +31,7 @@ PROBES_TOPIC = "/clock/probes"
 SENSOR_ATTACHMENT = "sensor.json"
 RECORDING_METADATA = "mavfer/recording"
 _CHUNK_BYTES = 1 << 20
-_SYNC_INTERVAL_S = 1.0
+_SYNC_INTERVAL_S = 0.5  # a crash may cost this and the time the disk takes: under a second
 _UINT32 = 0xFFFFFFFF
 
 _OBJECT_SCHEMAS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
@@ -102,6 +103,10 @@ class RecordingWriter:
         self._specs = {spec.name: spec for spec in info.streams}
         if len(self._specs) != len(info.streams):
             raise RecordingError(f"{daemon}: two streams have one name")
+        for name in self._specs:
+            check_name(name, what="stream name")
+            if frame_topic(name) == EVENTS_TOPIC:
+                raise RecordingError(f"{daemon}: stream name {name!r} is reserved")
         self._jpeg_quality = jpeg_quality
         self._raw = codec == "raw"
         self._epoch_ns = host.realtime_ns - host.monotonic_ns
@@ -187,7 +192,7 @@ class RecordingWriter:
         self._synced_s = time.monotonic()
 
     def sync_when_due(self) -> None:
-        """Call `sync` if the last one is a second old; call it when nothing else is written."""
+        """Call `sync` if the last one is old; call it when nothing else is written."""
         if time.monotonic() - self._synced_s > _SYNC_INTERVAL_S:
             self.sync()
 
@@ -251,8 +256,6 @@ class RecordingWriter:
                 (frame_topic(spec.name), "protobuf", images),
                 (meta_topic(spec.name), "json", "mavfer.FrameMeta"),
             ):
-                if topic in channels:
-                    raise RecordingError(f"stream name {spec.name!r} is reserved")
                 channels[topic] = self._writer.register_channel(topic, encoding, schemas[name])
         return channels
 
