@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 _INVERSION_STEPS = 60
 _INVERSION_TOLERANCE = 1e-12
+_LOST_RESIDUAL = 1e-7
+_WIDEST_RAY = 5.0
+"""Tangent of 79 degrees: keeps the iteration from running away where it cannot converge."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,15 +74,20 @@ class CameraModel:
         )
 
     def undistort(self, distorted: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Invert `distort` by fixed-point iteration, (..., 2) to (..., 2), to about 1e-12."""
+        """Invert `distort` by fixed-point iteration, (..., 2) to (..., 2), to about 1e-12.
+
+        NaN where no ray maps there: a polynomial folds back beyond the field it was fitted on.
+        """
         if not self.distortion:
             return distorted
         ideal = distorted.astype(np.float64, copy=True)
         for _ in range(_INVERSION_STEPS):
             step = distorted - self.distort(ideal)
-            ideal += step
+            ideal = np.clip(ideal + step, -_WIDEST_RAY, _WIDEST_RAY)
             if np.abs(step).max(initial=0.0) < _INVERSION_TOLERANCE:
-                break
+                return ideal
+        lost = np.abs(distorted - self.distort(ideal)).max(axis=-1) > _LOST_RESIDUAL
+        ideal[lost] = np.nan
         return ideal
 
     def project(self, points_cam_m: NDArray[np.float64]) -> NDArray[np.float64]:

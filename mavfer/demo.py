@@ -160,7 +160,7 @@ class _Chain:
         return self._record(rig, "BOARD", plan.n_board_views * _BOARD_HOLD_S, kind="board")
 
     def _calibrate(self) -> Mapping[str, Any]:
-        board = self._runner.stages["board"].result["session"]
+        board = self._runner.stages["board"].result["path"]
         report = self._folder / "calibration"
         return self._run(
             "mavfer-calibrate", board, "-o", self._folder / "rig.yaml", "--report", report
@@ -176,11 +176,11 @@ class _Chain:
         return recorded
 
     def _labels(self) -> Mapping[str, Any]:
-        sessions = [s["session"] for s in self._runner.stages["subjects"].result.values()]
+        sessions = [s["path"] for s in self._runner.stages["subjects"].result.values()]
         return self._label("sessions", sessions)
 
     def _build(self) -> Mapping[str, Any]:
-        sessions = [s["session"] for s in self._runner.stages["subjects"].result.values()]
+        sessions = [s["path"] for s in self._runner.stages["subjects"].result.values()]
         return self._run(
             "mavfer-build-dataset",
             *sessions,

@@ -33,8 +33,8 @@ def write_report(folder: Path, stages: Mapping[str, StageResult]) -> Path:
     page = Page("mavfer: from trigger to trained network", _LEAD)
     page.paragraph(_SIMULATED, note=True)
     subjects = stages["subjects"].result
-    sessions = [open_session(Path(facts["session"])) for facts in subjects.values()]
-    board = open_session(Path(stages["board"].result["session"]))
+    sessions = [open_session(Path(facts["path"])) for facts in subjects.values()]
+    board = open_session(Path(stages["board"].result["path"]))
     _sensors(page, stages, sessions, pictures)
     _synchronisation(page, [board, *sessions], pictures)
     _calibration(page, stages, folder)
@@ -90,7 +90,7 @@ def _synchronisation(page: Page, sessions: list[Session], pictures: Path) -> Non
                         stream.n_dropped_recorder,
                         f"{stream.measured_rate_hz or 0:.2f} / {nominal_hz:g}",
                         _milli(stream.uncertainty_ns, 1e6),
-                        _milli(recording.min_rtt_ns, 1e6),
+                        _milli(recording.clock.min_rtt_ns if recording.clock else None, 1e6),
                     ]
                 )
     page.table(
