@@ -3,6 +3,8 @@
 import argparse
 import importlib
 import json
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -33,6 +35,33 @@ def test_help_of_every_script_shows_an_example(script):
     assert done.returncode == 0, done.stderr
     assert "example" in done.stdout
     assert f"  {script} " in done.stdout.partition("example")[2]
+
+
+def commands_in(page):
+    """Command lines of mavfer in a page's code, comments and line continuations removed."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.strip().removeprefix("$ ") for line in text.splitlines()]
+    lines += re.findall(r"`(mavfer[^`\n]* [^`\n]*)`", text)
+    shown = [shlex.split(line, comments=True) for line in lines if re.match(r"mavfer[-\w]* ", line)]
+    return [words for words in shown if words[0] in SCRIPTS and not {"…", "..."} & set(words)]
+
+
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_the_documentation_are_accepted(page, monkeypatch):
+    for words in commands_in(page):
+        parser = parsers_of(SCRIPTS[words[0]], monkeypatch)[0]
+        monkeypatch.undo()
+        if len(words) > 2 or words[-1].startswith("-"):
+            if "--help" in words:
+                continue
+            try:
+                parser.parse_args(words[1:])
+            except SystemExit:
+                pytest.fail(f"{page.name}: {shlex.join(words)} is refused")
 
 
 class _ParserSeenError(Exception):
