@@ -88,7 +88,7 @@ def synchronisation_figure(session: Session, path: Path) -> None:
         offset_ms = (stream.capture_time_ns[index[matched]] - color_ns[matched]) / 1e6
         seconds = (color_ns[matched] - session.start_time_ns) / 1e9
         uncertainty_ms = float(np.median(stream.uncertainty_ns)) / 1e6
-        label = f"{name} ({matched.sum()} of {len(color_ns)} matched, ±{uncertainty_ms:.2g} ms)"
+        label = f"{name} ({matched.sum()} of {len(stream)} matched, ±{uncertainty_ms:.2g} ms)"
         axes.plot(seconds, offset_ms, ".", markersize=4, label=label)
     axes.set_xlabel("time since start, s")
     axes.set_ylabel("nearest frame − color frame, ms")

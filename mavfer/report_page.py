@@ -98,7 +98,7 @@ class Page:
 
     def render(self) -> str:
         """Return the whole document."""
-        contents = "".join(
+        contents = " ".join(
             f'<a href="#{anchor}">{html.escape(title)}</a>' for anchor, title in self._sections
         )
         title = html.escape(self.title)
