@@ -31,7 +31,7 @@ SQUARE_M = 0.03
 _MARGIN_M = 0.03
 _WIDTH_M, _HEIGHT_M = (BOARD_COLUMNS + 1) * SQUARE_M, (BOARD_ROWS + 1) * SQUARE_M
 _SUBSAMPLES = 4
-_TILT_DEG, _ROLL_DEG = 34.0, 25.0
+_TILT_DEG, _ROLL_DEG = (5.0, 38.0), 25.0
 _DISTANCE_M = (0.55, 1.05)
 _TRIES = 400
 _IMAGE_MARGIN_PX = 3.0
@@ -237,7 +237,8 @@ class BoardScene:
         camera = self.rig.infrared
         for attempt in range(_TRIES):
             key = (self.seed, _POSE_STREAM, view, attempt)
-            yaw, pitch = (between(-_TILT_DEG, _TILT_DEG, *key, k) for k in (1, 2))
+            tilt, towards = between(*_TILT_DEG, *key, 1), between(0, 2 * np.pi, *key, 2)
+            yaw, pitch = tilt * np.cos(towards), tilt * np.sin(towards)
             roll = between(-_ROLL_DEG, _ROLL_DEG, *key, 3)
             rotation = HeadPose(yaw, pitch, roll).rotation()
             u, v = (between(0.1, 0.9, *key, k) for k in (4, 5))
