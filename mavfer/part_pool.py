@@ -85,10 +85,11 @@ def build_in_processes(
             _, waiting = wait(waiting, timeout=_POLL_INTERVAL_S)
             while not messages.empty():
                 progress.set(*messages.get())
-    return [_report_of(future, source) for future, source in zip(futures, sources, strict=True)]
+    return [report_of(future, source) for future, source in zip(futures, sources, strict=True)]
 
 
-def _report_of(future: Future[PartReport], source: SourceFile) -> PartReport:
+def report_of(future: Future[PartReport], source: SourceFile) -> PartReport:
+    """Return what the finished `future` brought, or that its process died."""
     try:
         return future.result()
     except BrokenProcessPool:

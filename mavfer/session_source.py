@@ -51,7 +51,7 @@ class SessionSource:
         Raises
         ------
         DatasetError
-            Not a subject's session, or a stream of `modalities` is missing.
+            Not a subject's session, no consent, or a stream of `modalities` is missing.
         RecordingError
             The session cannot be read.
         """
@@ -61,6 +61,11 @@ class SessionSource:
             raise DatasetError(
                 f"{path} is a {manifest.kind} session: there is no subject's face in it",
                 remedy="leave it out",
+            )
+        if not manifest.consent.record:
+            raise DatasetError(
+                f"{path}: subject {manifest.subject} does not agree to be recorded",
+                remedy="leave it out and delete the recording",
             )
         # Thermal is looked up through depth, and infrared finds faces that color does not.
         needed = {*modalities, "depth"} if "thermal" in modalities else {*modalities}

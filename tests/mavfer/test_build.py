@@ -131,6 +131,20 @@ def test_a_bad_session_is_named_and_the_others_are_kept_if_asked(
     assert sorted(p.name for p in tmp_path.iterdir()) == [bad.name, "s.h5"]
 
 
+def test_without_consent_nothing_is_built(laboratory, tmp_path, capsys) -> None:
+    session = tmp_path / laboratory.sessions[0].name
+    shutil.copytree(laboratory.sessions[0], session)
+    manifest = json.loads((session / "session.json").read_text())
+    manifest["consent"]["record"] = False
+    (session / "session.json").write_text(json.dumps(manifest))
+    status, _, error = run(
+        capsys, session, "--calibration", laboratory.calibration, "-o", tmp_path / "s.h5",
+        "--split", "none",
+    )  # fmt: skip
+    assert status == 1
+    assert "does not agree to be recorded" in error
+
+
 def test_what_cannot_be_meant_is_refused_at_once(laboratory, tmp_path, capsys) -> None:
     session, calibration = laboratory.sessions[0], laboratory.calibration
     store = tmp_path / "s.h5"

@@ -117,6 +117,10 @@ def test_same_content_same_fingerprint_whatever_the_order(tmp_path: Path, store_
     write_store(tmp_path / "other.h5", other, layout=LAYOUT, splits=SPLITS)
     fingerprint = open_store(store_path).fingerprint
     assert open_store(tmp_path / "again.h5").fingerprint == fingerprint
+    plain = [entry("short", "B", 5, 3), entry("v2", "B", 20, 2), entry("v1", "A", 37, 1)]
+    layout = StoreLayout(crop_px=CROP_PX, compression="none")
+    write_store(tmp_path / "plain.h5", plain, layout=layout, splits=SPLITS)
+    assert open_store(tmp_path / "plain.h5").fingerprint == fingerprint
     assert open_store(tmp_path / "other.h5").fingerprint != fingerprint
 
 
