@@ -123,7 +123,7 @@ def _depth() -> None:
 
 
 def _board() -> None:
-    """Corners as findChessboardCornersSB gives them and after cornerSubPix (its bias under tilt)."""
+    """Corners as findChessboardCornersSB gives them, and refined by cornerSubPix."""
     scene = BoardScene(kinect2_rig(), n_views=_N_VIEWS, hold_s=0.01)
     detected, refined, found = [], [], 0
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
