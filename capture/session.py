@@ -124,7 +124,7 @@ class RecordingSummary:
     streams: Mapping[str, StreamSummary] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What ``session.json`` says; times are controller ns.
 
@@ -151,6 +151,8 @@ class Manifest:
     recordings : mapping of daemon name to RecordingSummary
     """
 
+    format: Literal["mavfer-session"] = "mavfer-session"
+    schema_version: int = SCHEMA_VERSION
     uuid: str
     subject: str
     kind: Kind
@@ -166,8 +168,6 @@ class Manifest:
     stop_requested_ns: int | None = None
     stop_time_ns: int | None = None
     recordings: Mapping[str, RecordingSummary] = field(default_factory=dict)
-    format: Literal["mavfer-session"] = "mavfer-session"
-    schema_version: int = SCHEMA_VERSION
 
 
 class SessionFolder:

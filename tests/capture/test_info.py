@@ -1,0 +1,56 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from capture.errors import RecordingError
+from capture.info import describe_recording, describe_session
+from capture.session import RecordingSummary, create_session
+
+WriteRecording = Callable[..., Path]
+
+
+def test_a_recording_is_described(tmp_path: Path, write_recording: WriteRecording) -> None:
+    path = write_recording(tmp_path / "kinect2.mcap", n=60, missing=(5,))
+    described = describe_recording(path)
+    assert json.loads(json.dumps(described, allow_nan=False)) == described
+    assert described["type"] == "recording"
+    assert described["complete"]
+    assert described["n_events"] == {"nuc": 1}
+    color = described["streams"]["color"]
+    assert (color["n_frames"], color["n_dropped"], color["size_px"]) == (59, 1, [32, 24])
+    assert color["measured_rate_hz"] == pytest.approx(29.5, rel=1e-2)
+
+
+def test_a_recording_without_frames_or_probes_is_described(
+    tmp_path: Path, write_recording: WriteRecording
+) -> None:
+    described = describe_recording(write_recording(tmp_path / "a.mcap", n=0))
+    assert described["streams"]["color"]["n_frames"] == 0
+    assert described["clock_uncertainty_us"] is None
+    json.dumps(described, allow_nan=False)
+
+
+def test_a_session_is_described_with_what_is_missing(
+    tmp_path: Path, write_recording: WriteRecording
+) -> None:
+    folder = create_session(tmp_path, subject="S01")
+    write_recording(folder.path / "kinect2.mcap", n=30, uuid=folder.manifest.uuid)
+    folder.update(
+        recordings={
+            name: RecordingSummary(file=f"{name}.mcap", address="local")
+            for name in ("kinect2", "a65")
+        }
+    )
+    described = describe_session(folder.path)
+    assert json.loads(json.dumps(described, allow_nan=False)) == described
+    assert described["type"] == "session"
+    assert described["missing"] == ["a65"]
+    assert described["manifest"]["subject"] == "S01"
+    assert described["recordings"]["kinect2"]["streams"]["depth"]["n_frames"] == 30
+
+
+def test_other_files_are_not_described(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError):
+        describe_session(tmp_path)
