@@ -1,9 +1,11 @@
 """Find the board's corners in color, infrared or thermal images.
 
-Small images are doubled before the search. ``cv2.resize`` maps x to 2x + 0.5, so positions go
-back by (x + 0.5) / 2 - 0.5; halving alone would shift every corner by a quarter pixel.
+Finding works on an 8-bit image of convenient size, placing on the linear image itself
+(`saddle`). ``cv2.resize`` by f maps x to (x + 0.5) f - 0.5, so positions go back by
+(x + 0.5) / f - 0.5; dividing alone would shift every corner of a doubled image by a quarter pixel.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,19 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .board import BoardSpec
+from .saddle import fit_saddles
 
 _LOW_PERCENT, _HIGH_PERCENT = 1.0, 99.0
-_SMALL_WIDTH_PX = 1000
-"""Images narrower than this are doubled."""
-_SECTOR_FLAGS = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_ACCURACY
-_CLASSIC_FLAGS = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE
+_SMALL_WIDTH_PX, _LARGE_WIDTH_PX = 700, 1400
+"""Narrower images are doubled for the search, wider ones halved."""
+_ACCURATE_WIDTH_PX = 700
+"""Up to this width of the searched image the detector's slower, more accurate mode is used."""
+_LOCAL_SHARE = 1 / 20
+"""Radius of the local normalisation as a share of the image's width."""
+_LOCAL_FLOOR = 4.0
 _SMOOTHING_SIGMA_PX = 1.5
-_REFINE_SNR = 12.0
-"""Above this contrast-to-noise ratio the sub-pixel search beats the detector's own positions."""
-_WINDOW_SHARE = 0.35
-"""Half window of the sub-pixel search as a share of the shortest corner distance."""
-_MAX_WINDOW_PX = 11
-_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-4)
+_CLASSIC_FLAGS = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE
+_MAX_BEND = 0.35
+"""A corner this share of a square away from the flat board's perspective is a wrong detection."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,14 +38,16 @@ class Detection:
     ----------
     corners_px : (N, 2) float64
         In the image's own pixel grid, row by row, first corner arbitrary (see `order`).
+    std_px : (N,) float64
+        Standard deviation of each coordinate; NaN where the detector's position was kept.
     snr : float
         Difference of black and white squares over the noise of one pixel.
     method : str
-        Which step of the cascade found them: "sector", "sector-smooth", "classic" or
-        "classic-smooth"; with "+subpixel" where the sub-pixel search refined them.
+        Which step of the cascade found them.
     """
 
     corners_px: NDArray[np.float64]
+    std_px: NDArray[np.float64]
     snr: float
     method: str
 
@@ -67,35 +72,58 @@ def find_board(image: NDArray[np.generic], board: BoardSpec) -> Detection | None
 
     Notes
     -----
-    The sector-based detector on the linear stretch finds the most at low contrast; the classic
-    one and a smoothed image catch what it misses. Histogram equalisation is avoided: it doubles
-    the error of the positions.
+    The sector-based detector on the linear stretch finds nearly every board; its option to
+    equalise the image is left off, which saturates boards brighter than the room. Local
+    normalisation and the classic detector catch what it misses. Where the black squares are the
+    bright ones (warmed ink in thermal) the negative is searched too.
     """
     values = _luminance(image)
-    factor = 2 if values.shape[1] < _SMALL_WIDTH_PX else 1
-    grey = stretch(values)
-    if factor == 2:
-        doubled = cv2.resize(grey, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
-        grey = cast(NDArray[np.uint8], doubled)
-    smooth = cv2.GaussianBlur(grey, (0, 0), _SMOOTHING_SIGMA_PX)
+    width_px = values.shape[1]
+    factor = 2.0 if width_px < _SMALL_WIDTH_PX else 0.5 if width_px > _LARGE_WIDTH_PX else 1.0
     pattern = (board.columns, board.rows)
-    for method, flags, searched in (
-        ("sector", _SECTOR_FLAGS, grey),
-        ("classic", _CLASSIC_FLAGS, grey),
-        ("sector-smooth", _SECTOR_FLAGS, smooth),
-        ("classic-smooth", _CLASSIC_FLAGS, smooth),
-    ):
-        search = cv2.findChessboardCornersSB if "sector" in method else cv2.findChessboardCorners
-        found, corners = search(searched, pattern, flags=flags)
+    for method, searched in _searched(stretch(values), factor):
+        if method.startswith("classic"):
+            found, corners = cv2.findChessboardCorners(searched, pattern, flags=_CLASSIC_FLAGS)
+        else:
+            accurate = searched.shape[1] <= _ACCURATE_WIDTH_PX
+            flags = cv2.CALIB_CB_ACCURACY if accurate else 0
+            found, corners = cv2.findChessboardCornersSB(searched, pattern, flags=flags)
         if not found:
             continue
-        corners_px = (corners.reshape(-1, 2).astype(np.float64) + 0.5) / factor - 0.5
-        snr = _contrast_to_noise(values, corners_px, board)
-        if snr >= _REFINE_SNR or "classic" in method:
-            corners_px = _refine(grey, corners_px, board, factor)
-            method += "+subpixel"
-        return Detection(corners_px, snr, method)
+        start_px = (corners.reshape(-1, 2).astype(np.float64) + 0.5) / factor - 0.5
+        corners_px, std_px = place_corners(values, start_px, board)
+        if _bend(corners_px, board) <= _MAX_BEND:
+            snr = _contrast_to_noise(values, corners_px, board)
+            return Detection(corners_px, std_px, snr, method)
     return None
+
+
+def _searched(grey: NDArray[np.uint8], factor: float) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield the images to search, the likeliest and cheapest first."""
+    if factor != 1.0:
+        kind = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+        grey = cast(
+            NDArray[np.uint8], cv2.resize(grey, None, fx=factor, fy=factor, interpolation=kind)
+        )
+    yield "sector", grey
+    yield "sector-negative", 255 - grey
+    local = _normalise_locally(grey)
+    yield "sector-local", local
+    yield "classic-local", local
+    yield "classic-local-negative", 255 - local
+    smooth = cv2.GaussianBlur(grey, (0, 0), _SMOOTHING_SIGMA_PX)
+    yield "sector-smooth", cast(NDArray[np.uint8], smooth)
+    yield "classic", grey
+
+
+def _normalise_locally(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Take out local mean and contrast: squares look alike all over an unevenly lit board."""
+    values = grey.astype(np.float32)
+    sigma_px = values.shape[1] * _LOCAL_SHARE
+    deviation = values - cv2.GaussianBlur(values, (0, 0), sigma_px)
+    spread = np.sqrt(cv2.GaussianBlur(deviation * deviation, (0, 0), sigma_px)) + _LOCAL_FLOOR
+    normalised: NDArray[np.uint8] = np.clip(127 + 70 * deviation / spread, 0, 255).astype(np.uint8)
+    return normalised
 
 
 def _luminance(image: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -105,31 +133,44 @@ def _luminance(image: NDArray[np.generic]) -> NDArray[np.float32]:
     return values
 
 
-def _refine(
-    grey: NDArray[np.uint8], corners_px: NDArray[np.float64], board: BoardSpec, factor: int
-) -> NDArray[np.float64]:
-    """Search the saddle point around each corner, in a window that follows the square size."""
-    enlarged = (corners_px + 0.5) * factor - 0.5
-    grid = enlarged.reshape(board.rows, board.columns, 2)
-    shortest_px = min(
-        float(np.linalg.norm(np.diff(grid, axis=axis), axis=-1).min()) for axis in (0, 1)
-    )
-    half_px = int(np.clip(shortest_px * _WINDOW_SHARE, 2, _MAX_WINDOW_PX * factor))
-    start = np.ascontiguousarray(enlarged[:, None], np.float32)
-    refined = cv2.cornerSubPix(grey, start, (half_px, half_px), (-1, -1), _CRITERIA)
-    moved_px = np.linalg.norm(refined[:, 0] - enlarged, axis=1)
-    kept = np.where((moved_px <= half_px)[:, None], refined[:, 0], enlarged)
-    refined_px: NDArray[np.float64] = (kept.astype(np.float64) + 0.5) / factor - 0.5
-    return refined_px
+def place_corners(
+    values: NDArray[np.float32], start_px: NDArray[np.float64], board: BoardSpec
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit each corner's neighbourhood in a grey image (H, W), given corners (N, 2) close by.
+
+    Returns
+    -------
+    tuple of (N, 2) float64, (N,) float64
+        Positions and standard deviations; where a fit failed the start and NaN.
+    """
+    grid = start_px.reshape(board.rows, board.columns, 2)
+    along_px = np.asarray(np.gradient(grid, axis=1)).reshape(-1, 2)
+    down_px = np.asarray(np.gradient(grid, axis=0)).reshape(-1, 2)
+    fitted_px, std_px = np.empty_like(start_px), np.empty(len(start_px))
+    fit_saddles(values, start_px, along_px, down_px, fitted_px, std_px)
+    return fitted_px, std_px
+
+
+def _bend(corners_px: NDArray[np.float64], board: BoardSpec) -> float:
+    """Return the largest departure from a flat board's perspective, in squares.
+
+    Lens distortion bends a board by a few hundredths of a square, a corner taken for another or
+    drawn to the board's rim by a whole one.
+    """
+    flat = board.points_m[:, :2] / board.square_m
+    to_board, _ = cv2.findHomography(corners_px, flat, 0)
+    if to_board is None:
+        return float("inf")
+    mapped = cv2.perspectiveTransform(corners_px[:, None], to_board)[:, 0]
+    return float(np.linalg.norm(mapped - flat, axis=1).max())
 
 
 def _contrast_to_noise(
     values: NDArray[np.float32], corners_px: NDArray[np.float64], board: BoardSpec
 ) -> float:
-    """Estimate contrast of the squares over pixel noise from the square centres.
+    """Estimate contrast of the squares over pixel noise from 3 x 3 patches at square centres.
 
-    Noise is the spread of 3 x 3 patches about their own plane-free mean, taken as the median
-    over the squares so that an edge inside one patch does not count.
+    The noise is the median spread of the patches, so that an edge inside one does not count.
     """
     grid = corners_px.reshape(board.rows, board.columns, 2)
     centres = (grid[:-1, :-1] + grid[1:, :-1] + grid[:-1, 1:] + grid[1:, 1:]) / 4

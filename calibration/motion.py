@@ -10,8 +10,6 @@ _CHANGE_SHARE = 0.015
 """Change of a block's square root, as a share of the bright parts', that counts as motion."""
 _NOISE_SIGMAS = 6.0
 _MIN_BLOCKS = 3
-MAX_DRIFT_PX = 0.3
-"""Corners may shift this much on average between the halves of a still interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,3 @@ def still_intervals(
         if stop - start >= min_frames:
             found.append(StillInterval(start + trim, stop - 1 - trim))
     return found
-
-
-def drift_px(before_px: NDArray[np.float64], after_px: NDArray[np.float64]) -> float:
-    """Return how far corners (N, 2) moved together, robustly and in either corner order."""
-    same = np.median(after_px - before_px, axis=0)
-    turned = np.median(after_px[::-1] - before_px, axis=0)
-    return float(min(np.linalg.norm(same), np.linalg.norm(turned)))

@@ -14,9 +14,9 @@ from capture.session import Session
 from capture.terminal import OnProgress
 
 from .board import BoardSpec
-from .detect import Detection, find_board
+from .detect import Detection, find_board, place_corners
 from .errors import CalibrationError
-from .motion import MAX_DRIFT_PX, StillInterval, block_roots, drift_px, moved, still_intervals
+from .motion import StillInterval, block_roots, moved, still_intervals
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ _WATCHED = "infrared"
 _MAX_FRAMES = {"color": 4, "infrared": 12, "depth": 12, "thermal": 12}
 """Frames averaged per view; color is costly to decode and quiet."""
 _MIN_VALID_SHARE = 0.5
+MAX_DRIFT_PX = 0.3
+"""Corners may shift this much together between the halves of a still interval."""
 _NUC_FREEZE_NS = 1_000_000_000
 """Thermal frames this soon after a non-uniformity correction began may show the past."""
 
@@ -177,8 +179,8 @@ def _read_view(session: Session, interval: StillInterval, board: BoardSpec) -> B
         if found is not None:
             detections[name] = found
     problem = None
-    if _WATCHED in detections and (drift := _drift(watched, frames[_WATCHED], board)):
-        problem = drift
+    if _WATCHED in detections:
+        problem = _drift(watched, frames[_WATCHED], detections[_WATCHED], board)
     return BoardView(
         start_ns=start_ns,
         stop_ns=stop_ns,
@@ -189,14 +191,18 @@ def _read_view(session: Session, interval: StillInterval, board: BoardSpec) -> B
     )
 
 
-def _drift(stream: RecordedStream, frames: Sequence[int], board: BoardSpec) -> str | None:
+def _drift(
+    stream: RecordedStream, frames: Sequence[int], found: Detection, board: BoardSpec
+) -> str | None:
     """Compare the corners of the interval's halves: slow motion escapes neighbouring images."""
     half = len(frames) // 2
-    early = find_board(mean_image(stream, frames[:half]), board) if half else None
-    late = find_board(mean_image(stream, frames[half:]), board) if half else None
-    if early is None or late is None:
+    if half == 0:
         return None
-    shift_px = drift_px(early.corners_px, late.corners_px)
+    early_px, late_px = (
+        place_corners(mean_image(stream, part), found.corners_px, board)[0]
+        for part in (frames[:half], frames[half:])
+    )
+    shift_px = float(np.linalg.norm(np.median(late_px - early_px, axis=0)))
     if shift_px <= MAX_DRIFT_PX:
         return None
     return f"the board moved by {shift_px:.2f} px in the {stream.spec.name} image"
