@@ -277,7 +277,7 @@ def _default_workers() -> int:
 def _rate_hz(text: str) -> float:
     if text == "native":
         return 0.0
-    rate_hz = float(text)
+    (rate_hz,) = _numbers(text, 1, expected="a number of Hz or 'native'")
     if not 0 < rate_hz < 1000:
         raise argparse.ArgumentTypeError(f"{text} Hz: expected more than 0 and less than 1000")
     return rate_hz
@@ -286,10 +286,18 @@ def _rate_hz(text: str) -> float:
 def _fractions(text: str) -> tuple[float, float, float]:
     if text == "none":
         return (1.0, 0.0, 0.0)
-    parts = [float(part) for part in text.split(",")]
-    if len(parts) != 3:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected TRAIN,VALIDATION,TEST or 'none'")
-    return (parts[0], parts[1], parts[2])
+    train, validation, test = _numbers(text, 3, expected="TRAIN,VALIDATION,TEST or 'none'")
+    return (train, validation, test)
+
+
+def _numbers(text: str, count: int, *, expected: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
+    return numbers
 
 
 def _names(text: str) -> frozenset[str]:

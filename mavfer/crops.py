@@ -70,8 +70,8 @@ def crop_rig(
     Depth and thermal are then registered straight into the crop, with one interpolation and with
     the occlusions resolved at its resolution. The crop's roll becomes a turn of the color camera
     about its axis, which leaves distances along that axis as they are. Unequal focal lengths
-    would need a skewed camera besides; they are matched at the crop's centre, leaving under
-    0.1 px at its edge for a Kinect (0.6 % apart) and 20° of roll.
+    would need a skewed camera besides; they are matched at the crop's centre, leaving
+    0.13 px at its corners for a Kinect (0.6 % apart) at 20° of roll.
     """
     color = rig.cameras["color"]
     T_color_crop = invert_similarity(T_crop_color)

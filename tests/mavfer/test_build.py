@@ -172,6 +172,21 @@ def test_what_cannot_be_meant_is_refused_at_once(laboratory, tmp_path, capsys) -
     assert store.read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--rate-hz", "often", "expected a number of Hz or 'native'"),
+        ("--rate-hz", "0", "expected more than 0"),
+        ("--split", "0.5,0.5", "expected TRAIN,VALIDATION,TEST"),
+        ("--split", "most,some,few", "expected TRAIN,VALIDATION,TEST"),
+    ],
+)
+def test_options_that_are_no_numbers_are_explained(capsys, option, value, message) -> None:
+    with pytest.raises(SystemExit):
+        main(["--video", "x.mp4", "-o", "s.h5", option, value])
+    assert message in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def film(tmp_path_factory, face_rig) -> Path:
     """Two seconds of a virtual subject at 10 Hz, the last frames empty."""
