@@ -18,6 +18,8 @@ DIMENSIONS = ("valence", "arousal")
 CHANNELS = {"color": 3, "depth": 1, "thermal": 1}
 _ENCODER_REDUCTION = 8  # three 2x2 pools
 _HEAD_POOLS = 4
+_MAX_SIDE = 1024
+_MAX_UNITS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +89,21 @@ class ModelConfig:
             )
         if self.forget_input == "thermal" and "thermal" not in self.modalities[1:]:
             raise ModelError("forget_input thermal needs thermal among the guides")
-        if self.input_px <= 0 or self.input_px % 2**_HEAD_POOLS:
-            raise ModelError(f"input_px is {self.input_px}, expected a multiple of 16")
+        if not 0 < self.input_px <= _MAX_SIDE or self.input_px % 2**_HEAD_POOLS:
+            raise ModelError(
+                f"input_px is {self.input_px}, expected a multiple of 16 up to {_MAX_SIDE}"
+            )
         length = self.clip_length
-        if length <= 0 or (length & (length - 1) and length % 16):
+        if not 0 < length <= _MAX_SIDE or (length & (length - 1) and length % 16):
             raise ModelError(f"clip_length is {length}, expected a power of two or multiple of 16")
-        if not 0 < self.width <= 8 or self.fc_units <= 0 or not 0 <= self.dropout < 1:
+        if (
+            not 0 < self.width <= 8
+            or not 0 < self.fc_units <= _MAX_UNITS
+            or not 0 <= self.dropout < 1
+        ):
             raise ModelError(
                 f"width {self.width}, fc_units {self.fc_units}, dropout {self.dropout}: "
-                "expected 0 < width <= 8, fc_units > 0, 0 <= dropout < 1"
+                "expected 0 < width <= 8, 0 < fc_units <= 65536, 0 <= dropout < 1"
             )
 
     @property

@@ -122,7 +122,7 @@ class RunFolder:
                 dtype=torch.float64,
             )
         }
-        for name, parameter in network.named_parameters():
+        for name, parameter in network.named_parameters() if progress.step else ():
             for key in _ADAM_STATE:
                 extra[f"adam.{key}.{name}"] = optimizer.state[parameter][key]
         save_checkpoint(self.path / RESUME, network, info, extra=extra, overwrite=True)
@@ -140,13 +140,14 @@ class RunFolder:
         network, info, extra = load_tensors(path, device=device)
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
         try:
-            for name, parameter in network.named_parameters():
+            step, best_step, best_score, since_best = extra[_COUNTERS].tolist()
+            # Before the first step the optimiser has no state.
+            for name, parameter in network.named_parameters() if step else ():
                 state = {key: extra[f"adam.{key}.{name}"] for key in _ADAM_STATE}
                 if any(state[key].shape != parameter.shape for key in _ADAM_STATE[:2]):
                     raise CheckpointError(f"{path}: the optimiser's state of {name} does not fit")
                 state["step"] = state["step"].cpu()
                 optimizer.state[parameter] = state
-            step, best_step, best_score, since_best = extra[_COUNTERS].tolist()
         except (KeyError, ValueError) as error:
             raise CheckpointError(
                 f"{path}: the optimiser's state is incomplete ({error})"

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from .errors import ModelError
 
 _Value = TypeVar("_Value")
+_LARGEST = 1e12
+"""Larger numbers in a configuration are damage: they overflow somewhere later."""
 
 
 def _fits(value: object, hint: Any) -> bool:
@@ -20,9 +22,11 @@ def _fits(value: object, hint: Any) -> bool:
     if origin is tuple:
         return isinstance(value, list | tuple) and all(_fits(item, arguments[0]) for item in value)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return abs(value) <= _LARGEST  # false for NaN
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
     if hint is type(None):
         return value is None
     return isinstance(value, hint)

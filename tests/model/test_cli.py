@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from model import evaluate_cli, train_cli
+from model.knock_out import KNOCK_OUTS
+
+TINY = ("--set", "width=0.1", "--set", "input_px=16", "--set", "fc_units=8")
+
+
+def trained(store_path: Path, folder: Path, *options: str) -> int:
+    base = [str(store_path), "-o", str(folder), "--steps", "4", "--threads", "1", "--quiet"]
+    return train_cli.main([*base, *TINY, *options])
+
+
+def test_from_store_to_checkpoint_to_results(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "evaluation"
+    assert trained(store_path, run, "--model", "uran", "--target", "both", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["modalities"] == ["color"]
+    assert report["steps"] == 4
+    assert (run / "curves.png").stat().st_size > 1000
+
+    arguments = [str(run), str(store_path), "-o", str(out), "--quiet", "--json", "--threads", "1"]
+    assert evaluate_cli.main(arguments) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result["outputs"]) == {"valence", "arousal"}
+    assert result["pooled"]["n"] == 78
+    for name in ("predictions.csv", "metrics.json", "traces.png", "attention.png"):
+        assert (out / name).stat().st_size > 500
+    assert json.loads((out / "metrics.json").read_text())["pooled"] == result["pooled"]
+
+    assert evaluate_cli.main(arguments) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_text_report_and_knock_out(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert trained(store_path, run, "--max-seconds", "0") == 0
+    assert "time budget used up" in capsys.readouterr().out
+    out = str(tmp_path / "evaluation")
+    arguments = [str(run), str(store_path), "-o", out, "--quiet", "--knock-out", "zero-guides"]
+    assert evaluate_cli.main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "zero-guides" in text
+    assert "video mean" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--set", "widht=1"), "did you mean width?"),
+        (("--set", "width"), "expected KEY=VALUE"),
+        (("--set", "attention=cubist"), "expected one of"),
+        (("--modalities", "color,infrared"), "expected among"),
+        (("--device", "cuda:99"), "CUDA devices"),
+        (("--device", "toaster"), "no device 'toaster'"),
+        (("--resume",), "nothing to resume"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    store_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    assert trained(store_path, tmp_path / "run", *options) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_help_lists_the_knock_outs_there_are() -> None:
+    assert evaluate_cli.KNOCK_OUTS == KNOCK_OUTS

@@ -1,0 +1,69 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.config import ModelConfig, TrainConfig, preset
+from model.errors import ModelError
+
+
+@pytest.mark.parametrize("name", ["paper", "small"])
+@pytest.mark.parametrize("architecture", ["mran", "uran"])
+def test_configs_survive_json(name: str, architecture: str) -> None:
+    modalities = ("color", "depth") if architecture == "mran" else ("thermal",)
+    model, train = preset(name, architecture=architecture, modalities=modalities)
+    assert ModelConfig.from_object(json.loads(json.dumps(model.to_object()))) == model
+    assert TrainConfig.from_object(json.loads(json.dumps(train.to_object()))) == train
+
+
+def test_paper_preset_is_the_papers() -> None:
+    _, mran = preset("paper", architecture="mran", modalities=("color", "depth"))
+    model, uran = preset("paper", architecture="uran", modalities=("color",))
+    assert (mran.batch_size, uran.batch_size) == (4, 8)
+    assert mran.learning_rate == 1e-4
+    assert mran.initialisation == "xavier"
+    assert mran.ccc_weight == 0
+    assert (model.input_px, model.clip_length, model.fc_units, model.dropout) == (96, 16, 1024, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"peephol": "none"}, "did you mean 'peephole'"),
+        ({"peephole": "full"}, "expected one of"),
+        ({"width": "1"}, "width is '1', expected float"),
+        ({"input_px": 96.0}, "expected int"),
+        ({"input_px": True}, "expected int"),
+        ({"modalities": "color"}, "modalities is 'color'"),
+        ({"input_px": 1 << 40}, "input_px"),
+        ({"fc_units": 1 << 40}, "fc_units"),
+    ],
+)
+def test_wrong_values_are_named(changes: dict, message: str) -> None:
+    model, _ = preset("paper", architecture="uran", modalities=("color",))
+    with pytest.raises(ModelError, match=message):
+        ModelConfig.from_object(model.to_object() | changes)
+
+
+def test_missing_keys_and_other_types_are_refused() -> None:
+    with pytest.raises(ModelError, match="'modalities' is missing"):
+        ModelConfig.from_object({"architecture": "uran"})
+    with pytest.raises(ModelError, match="expected a JSON object"):
+        ModelConfig.from_object([])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(TrainConfig.__dataclass_fields__)), json_values))
+def test_any_json_is_a_config_or_a_clear_error(value: dict) -> None:
+    try:
+        config = TrainConfig.from_object(value)
+    except ModelError:
+        return
+    assert TrainConfig.from_object(config.to_object()) == config
