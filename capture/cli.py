@@ -152,6 +152,8 @@ def _record(args: argparse.Namespace) -> int:
 def _daemon(args: argparse.Namespace) -> int:
     import os
 
+    import cv2
+
     from .clock import HostClock
     from .config import load_rig_config
     from .daemon import Daemon
@@ -164,6 +166,7 @@ def _daemon(args: argparse.Namespace) -> int:
         config = load_rig_config(args.rig).entry(args.sensor).config
     else:
         raise ConfigError("which sensor?", remedy="pass --rig and --sensor")
+    cv2.setNumThreads(1)  # a process for each sensor shares the cores already
     clock = HostClock(round(args.clock_offset_ms * 1e6), args.clock_skew_ppm)
     parent = os.getppid()
     with _stop_on_signals() as stop:

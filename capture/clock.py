@@ -19,6 +19,8 @@ BURST_GAP_NS = 500_000_000
 """Probes further apart than this belong to different bursts."""
 _MIN_SKEW_SPAN_NS = 3_000_000_000
 """Below this span a slope is noise: the offset alone is fitted."""
+_MAX_SKEW = 500e-6
+"""No quartz is further off: a steeper line was drawn through delays, the offset alone is fitted."""
 _MIN_RTT_NS = 1_000
 """Floor of a round trip in weights: a clock that reads equal times twice is not infinitely good."""
 _FAST_SHARE = 0.1
@@ -175,18 +177,13 @@ def fit_host_clock(probes: Sequence[ClockProbe]) -> ClockMap:
     )  # twice (controller - host)
     base = int(gain[0])
     offset_ns = (gain - base).astype(np.float64) / 2
-    if np.ptp(time_ns) < _MIN_SKEW_SPAN_NS:
-        at = best.index(reference)
-        centre_ns, level_ns = float(time_ns[at]), float(offset_ns[at])
-        slope = residual_ns = 0.0
-    else:
-        weight = 1 / rtt**2
-        weight /= weight.sum()
-        centre_ns, level_ns = float(weight @ time_ns), float(weight @ offset_ns)
-        spread = float(weight @ (time_ns - centre_ns) ** 2)
-        slope = float(weight @ ((time_ns - centre_ns) * (offset_ns - level_ns))) / spread
-        error = offset_ns - level_ns - slope * (time_ns - centre_ns)
-        residual_ns = float(np.sqrt(weight @ error**2))
+    at = best.index(reference)
+    centre_ns, level_ns, slope = float(time_ns[at]), float(offset_ns[at]), 0.0
+    residual_ns = 0.0
+    if np.ptp(time_ns) >= _MIN_SKEW_SPAN_NS:
+        line = _weighted_line(time_ns, offset_ns, 1 / rtt**2)
+        if abs(line[2]) <= _MAX_SKEW:
+            centre_ns, level_ns, slope, residual_ns = line
     source_ns = middle[0] + round(centre_ns)
     target_ns = source_ns + base // 2 + round(level_ns + (base % 2) / 2)
     uncertainty_ns = max(reference.rtt_ns, _MIN_RTT_NS) / 2 + residual_ns
@@ -216,17 +213,17 @@ def fit_device_clock(device_ns: NDArray[np.int64], host_ns: NDArray[np.int64]) -
     source_ns, target_ns = int(device_ns[0]), int(host_ns[0])
     x = (device_ns - source_ns).astype(np.float64)
     delay = ((host_ns - target_ns) - (device_ns - source_ns)).astype(np.float64)
-    if len(x) < 3 or x[-1] - x[0] < _MIN_SKEW_SPAN_NS:
-        level_ns, slope = float(delay.min()), 0.0
-    else:
+    level_ns, slope = float(delay.min()), 0.0
+    if len(x) > 2 and x[-1] - x[0] >= _MIN_SKEW_SPAN_NS:
         left, right = _hull_edge(x, delay, float(x.mean()))
-        slope = (delay[right] - delay[left]) / (x[right] - x[left])
-        level_ns = delay[left] - slope * x[left]
+        steepness = float((delay[right] - delay[left]) / (x[right] - x[left]))
+        if abs(steepness) <= _MAX_SKEW:
+            level_ns, slope = float(delay[left] - steepness * x[left]), steepness
     above = delay - (level_ns + slope * x)
     return ClockMap(
         source_ns,
         target_ns + round(level_ns),
-        float(slope) * 1e6,
+        slope * 1e6,
         float(np.quantile(above, _FAST_SHARE)),
     )
 
@@ -268,6 +265,17 @@ def _best_of_bursts(probes: Sequence[ClockProbe]) -> list[ClockProbe]:
             best[-1] = probe
         last_ns = probe.t0_ns
     return best
+
+
+def _weighted_line(
+    x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64]
+) -> tuple[float, float, float, float]:
+    """Fit a line; return its point (x, y) at the weighted mean, its slope and rms residual."""
+    weight = weight / weight.sum()
+    centre, level = float(weight @ x), float(weight @ y)
+    slope = float(weight @ ((x - centre) * (y - level))) / float(weight @ (x - centre) ** 2)
+    residual = float(np.sqrt(weight @ (y - level - slope * (x - centre)) ** 2))
+    return centre, level, slope, residual
 
 
 def _hull_edge(x: NDArray[np.float64], y: NDArray[np.float64], at: float) -> tuple[int, int]:

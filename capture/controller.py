@@ -159,6 +159,7 @@ class _Run:
             self._daemons.request(Arm(self._folder.id, self._folder.manifest.uuid))
             self._daemons.require("ready")
             self._wait_armed()
+            self._check_streams()
             self._wait_clocks()
             start_ns = self._clock.monotonic_ns() + START_LEAD_NS
             for handle in self._daemons:
@@ -202,6 +203,18 @@ class _Run:
             self._daemons.require("ready")
             if self._stop.is_set():
                 raise KeyboardInterrupt
+
+    def _check_streams(self) -> None:
+        owners: dict[str, str] = {}
+        for handle in self._daemons:
+            for stream in handle.status.streams if handle.status else ():
+                if stream in owners:
+                    handle.failure = ControlError(
+                        f"its stream {stream!r} is also one of {owners[stream]}",
+                        remedy="give every stream of the rig a name of its own",
+                    )
+                owners.setdefault(stream, handle.name)
+        self._daemons.require("ready")
 
     def _wait_clocks(self) -> None:
         deadline_s = time.monotonic() + _PROBES_TIMEOUT_S

@@ -37,7 +37,7 @@ from .preview import preview_jpeg
 from .probing import ProbeServer
 from .recorder import Recorder
 from .sensor import SensorConfig
-from .wire import Message, pack, unpack
+from .wire import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, Message, pack, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,6 @@ class Daemon:
         except BaseException:
             self._release()
             raise
-        self._publisher.sndhwm = _PUBLISH_BACKLOG
         self._probe_port = _port(probe)
         self._probes = ProbeServer(
             probe, self._clock, on_probe=self._recorder.log_probe, on_contact=self._touch
@@ -148,6 +147,9 @@ class Daemon:
     def _bind(self, kind: int, bind: str, step: int) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
         socket.linger = 0
+        socket.maxmsgsize = MAX_HEADER_BYTES + MAX_PAYLOAD_BYTES
+        if kind == zmq.PUB:
+            socket.sndhwm = _PUBLISH_BACKLOG
         if self._keys is not None:
             self._keys.secure_server(socket)
         address, _, port = bind.rpartition(":")

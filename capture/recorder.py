@@ -101,7 +101,10 @@ class Recorder:
         """
         check_name(session_id, what="session id")
         if self._run.state not in ("idle", "failed"):
-            raise ControlError(f"{self._config.name} is {self._run.state}, expected idle")
+            raise ControlError(
+                f"{self._config.name} is {self._run.state}, expected idle",
+                remedy="another controller may be using it; it gives up after 15 s of silence",
+            )
         self._join(self._run)
         with self._lock:
             run = _Run(FrameQueue(self._queue_bytes), state="opening", session_id=session_id)

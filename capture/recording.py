@@ -190,7 +190,9 @@ def open_recording(path: Path) -> Recording:
         )
     try:
         return _Assembly(path, index).build(about)
-    except (KeyError, OverflowError) as error:
+    except RecordingError:
+        raise
+    except (KeyError, OverflowError, ValueError) as error:
         raise RecordingError(f"{path} contradicts itself: {error}") from error
 
 

@@ -328,7 +328,12 @@ def open_session(path: Path) -> Session:
     recordings: dict[str, Recording] = {}
     streams: dict[str, RecordedStream] = {}
     for file in sorted(path.glob("*.mcap")):
-        recording = open_recording(file)
+        try:
+            recording = open_recording(file)
+        except RecordingError as error:
+            raise RecordingError(
+                str(error), remedy=f"move {file.name} elsewhere to open the session without it"
+            ) from error
         if recording.session_uuid != manifest.uuid:
             raise RecordingError(f"{file} belongs to another session", remedy="move it away")
         recordings[recording.daemon] = recording

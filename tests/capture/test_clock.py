@@ -121,6 +121,14 @@ def test_the_device_skew_is_found_over_minutes() -> None:
     assert np.abs(fitted.apply(device) - captured - 4_000_000).max() < 300_000
 
 
+def test_delays_are_not_mistaken_for_skew() -> None:
+    captured = np.arange(120, dtype=np.int64) * SECOND_NS // 30
+    arrived = captured + np.linspace(5e6, 60e6, 120).astype(np.int64)  # a queue that only grows
+    fitted = fit_device_clock(captured, arrived)
+    assert fitted.skew_ppm == 0
+    assert (fitted.apply(captured) <= arrived).all()
+
+
 def test_the_tracker_follows_a_drifting_device() -> None:
     rng = np.random.default_rng(4)
     tracker = DeviceClockTracker()

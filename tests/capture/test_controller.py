@@ -18,6 +18,7 @@ import capture.spawn
 from capture.config import load_rig_config
 from capture.controller import Progress, record_session
 from capture.errors import ConfigError, ControlError, RecordingError
+from capture.keys import Keys, create_keys
 from capture.recording import open_recording
 from capture.session import open_session, read_manifest
 
@@ -146,6 +147,13 @@ def test_a_sensor_that_is_not_ready_prevents_the_start_and_leaves_nothing(
     assert "bad: the test pattern is set to fail (set fail_open = false)" in text
     assert "did you mean 'rate_hz'" in text
     assert list(root.iterdir()) == []
+
+
+def test_two_sensors_with_one_stream_are_refused(rig_toml: MakeRig, tmp_path: Path) -> None:
+    rig = rig_toml(one=A65, other=A65)
+    with pytest.raises(ControlError, match="stream 'thermal' is also one of one"):
+        record_session(load_rig_config(rig), tmp_path / "root", subject="S01", duration_s=1.0)
+    assert list((tmp_path / "root").iterdir()) == []
 
 
 def test_a_daemon_that_is_not_there_prevents_the_start(rig_toml: MakeRig, tmp_path: Path) -> None:
@@ -326,6 +334,30 @@ def test_a_daemon_started_elsewhere_records_there(
     assert again != path
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(DEADLINE_S) == 0
+
+
+def test_a_session_behind_keys(
+    rig_toml: MakeRig,
+    tmp_path: Path,
+    start_cli: Callable[..., "subprocess.Popen[str]"],
+) -> None:
+    create_keys(tmp_path / "keys")
+    root = tmp_path / "root"
+    daemon = start_cli(
+        *("daemon", "--rig", rig_toml(kinect2=KINECT2, a65=A65), "--sensor", "a65"),
+        *("--output", root, "--keys", tmp_path / "keys"),
+    )
+    assert daemon.stdout is not None
+    address = daemon.stdout.readline().split()[-1]
+    rig = load_rig_config(rig_toml(kinect2=KINECT2, a65={**A65, "address": address}))
+    with pytest.raises(ControlError, match="did not answer"):
+        record_session(rig, root, subject="S01", duration_s=0.5)
+    keys = Keys.load(tmp_path / "keys", "controller")
+    path, manifest = record_session(rig, root, subject="S01", duration_s=0.5, keys=keys)
+    assert manifest.status == "complete"
+    # The daemon has the same root on this machine, so its file is where it belongs already.
+    assert manifest.recordings["a65"].present
+    assert set(open_session(path).streams) == {"color", "depth", "thermal"}
 
 
 def test_the_wrong_daemon_at_an_address_is_refused(

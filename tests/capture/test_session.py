@@ -63,6 +63,16 @@ def test_a_recording_of_another_session_is_refused(
         open_session(folder.path)
 
 
+def test_a_damaged_recording_is_named_with_a_way_out(
+    tmp_path: Path, write_recording: WriteRecording
+) -> None:
+    folder = create_session(tmp_path, subject="S01")
+    write_recording(folder.path / "kinect2.mcap", n=3, uuid=folder.manifest.uuid)
+    (folder.path / "a65.mcap").write_bytes(b"")
+    with pytest.raises(RecordingError, match=r"move a65\.mcap elsewhere"):
+        open_session(folder.path)
+
+
 def test_two_recordings_with_one_stream_are_refused(
     tmp_path: Path, write_recording: WriteRecording
 ) -> None:
