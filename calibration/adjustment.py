@@ -2,8 +2,9 @@
 
 Unknowns: four intrinsics and five distortion values per camera, the pose of every camera but
 the first, the board's pose in every view. Residuals are corner distances over each camera's own
-noise, with Huber weights. The Jacobian is analytic (cv2.projectPoints, cv2.composeRT); one
-view touches one board pose, so the normal equations are summed block by block and stay small.
+noise, with Huber weights; distortion has a weak prior. The Jacobian is analytic
+(cv2.projectPoints, cv2.composeRT); one view touches one board pose, so the normal equations are
+summed block by block and stay small.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ from .errors import CalibrationError
 
 INTRINSICS = ("fx_px", "fy_px", "cx_px", "cy_px", "k1", "k2", "p1", "p2", "k3")
 POSE = ("rx_rad", "ry_rad", "rz_rad", "tx_m", "ty_m", "tz_m")
+DISTORTION_PRIOR = (0.5, 0.5, 0.01, 0.01, 0.1)
+"""Standard deviations of k1, k2, p1, p2, k3 about zero before any board was seen. Real lenses of
+these cameras lie within; where no board reached the image's edge, nothing else holds k3."""
 _HUBER_SIGMAS = 2.5
 _MIN_SIGMA_PX = 0.01
 _ROUNDS, _STEPS = 4, 25
@@ -224,10 +228,16 @@ class _Layout:
     def linearise(
         self, vector: NDArray[np.float64], sigma_px: Mapping[str, float]
     ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Return Huber cost, normal matrix and gradient at `vector`."""
+        """Return cost (Huber and prior), normal matrix and gradient at `vector`."""
         normal = np.zeros((self._size, self._size))
         gradient = np.zeros(self._size)
         cost = 0.0
+        for unknowns in self._intrinsics.values():
+            index = np.arange(unknowns.stop - len(DISTORTION_PRIOR), unknowns.stop)
+            precision = 1 / np.square(DISTORTION_PRIOR)
+            cost += float((precision * vector[index] ** 2).sum())
+            normal[index, index] += precision
+            gradient[index] += precision * vector[index]
         for view, corners in self._problem.views.items():
             for name, corners_px in corners.items():
                 residual, jacobian, where = self._observe(vector, view, name, corners_px)

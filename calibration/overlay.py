@@ -50,7 +50,7 @@ def draw_overlay(
     thermal = register_thermal(
         np.rint(images["thermal"]).astype(np.uint16), depth, rig, window=area
     )
-    figure = Figure(figsize=(15, 10), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(15, 9), layout="constrained", facecolor="white")
     axes = figure.subplots(2, 2)
     _picture(axes[0, 0], crop[:, :, ::-1], "cropped color; where each camera puts the corners")
     _corners(axes[0, 0], result, number)
