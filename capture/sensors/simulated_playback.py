@@ -144,14 +144,13 @@ class PlaybackSensor:
         return self._info
 
     def frames(self) -> Iterator[Frame | DeviceEvent]:
-        """Stream in real time until `stop`.
+        """Stream in real time until `stop`, which may come before this is called.
 
         Raises
         ------
         SensorError
             The device was unplugged, or is closed.
         """
-        self._stopped.clear()
         start_ns = time.monotonic_ns() + round(self._options.start_delay_s * 1e9)
         unplug_ns = None
         if self._options.unplug_at_s is not None:

@@ -1,0 +1,23 @@
+import pytest
+
+from capture.simulation.moment import Moment
+from capture.simulation.rig import SimulatedRig, kinect2_rig
+from capture.simulation.scene import SubjectScene
+
+SMALL = 0.25
+
+
+@pytest.fixture(scope="session")
+def small_rig() -> SimulatedRig:
+    return kinect2_rig(scale=SMALL)
+
+
+@pytest.fixture(scope="session")
+def ideal_scene(small_rig: SimulatedRig) -> SubjectScene:
+    """A subject seen by sensors without noise."""
+    return SubjectScene(small_rig, subject_seed=4, noise=False)
+
+
+@pytest.fixture(scope="session")
+def ideal_moment(ideal_scene: SubjectScene) -> Moment:
+    return ideal_scene.moment(7)
