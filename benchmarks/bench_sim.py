@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from capture.simulation.behaviour import SubjectState
 from capture.simulation.board import BOARD_COLUMNS, BOARD_ROWS, BoardScene
 from capture.simulation.expression import Expression, combine, lid_from_affect, units_from_affect
 from capture.simulation.moment import Moment
 from capture.simulation.motion import HeadPose
 from capture.simulation.playback import prepare_loop
 from capture.simulation.rig import kinect2_rig
-from capture.simulation.scene import SubjectScene, SubjectState
+from capture.simulation.scene import SubjectScene
 
 from .figure import emit
 

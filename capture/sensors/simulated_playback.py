@@ -151,6 +151,8 @@ class PlaybackSensor:
         SensorError
             The device was unplugged, or is closed.
         """
+        if self._closed:
+            raise SensorError(f"{self._name} is closed")
         start_ns = time.monotonic_ns() + round(self._options.start_delay_s * 1e9)
         unplug_ns = None
         if self._options.unplug_at_s is not None:
@@ -159,8 +161,6 @@ class PlaybackSensor:
         heapq.heapify(due)
         frozen_since_s: float | None = None
         while not self._stopped.is_set():
-            if self._closed:
-                raise SensorError(f"{self._name} is closed")
             arrival_ns, stream, number, taken_ns = due[0]
             if unplug_ns is not None and arrival_ns >= unplug_ns:
                 self._sleep_until(unplug_ns)

@@ -174,7 +174,11 @@ def _window(scene: SubjectScene | BoardScene, takes: list[int]) -> tuple[int, in
 
 
 def _affect(scene: SubjectScene | BoardScene, moment: int) -> tuple[float, float] | None:
-    return scene.trace.at(moment / scene.rate_hz) if isinstance(scene, SubjectScene) else None
+    return (
+        scene.behaviour.trace.at(moment / scene.rate_hz)
+        if isinstance(scene, SubjectScene)
+        else None
+    )
 
 
 def _render_takes(

@@ -1,7 +1,6 @@
 """A virtual subject sitting in front of the rig."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import cv2
@@ -9,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .affect import AffectTrace
-from .expression import Expression, combine, lid_from_affect, units_from_affect, with_speech
+from .behaviour import Behaviour, SubjectState
 from .head import head_of
 from .identity import Identity, identity_from_seed
 from .light import automatic_gain, light_named
 from .moment import Moment, Truth
-from .motion import HeadPose, Motion, resting_transform
+from .motion import Motion, resting_transform
 from .noise_color import ColorSensor
 from .noise_thermal import ThermalSensor
 from .noise_tof import TofSensor
@@ -30,28 +29,6 @@ _WINDOW_MARGIN_PX = 4
 _HEAD_DEPTH_M = 0.09  # the face lies this much before the axis of the head
 _NOSE_REST_K, _NOSE_AROUSAL_K, _NOSE_BREATH_K = -1.7, -0.9, 0.3
 _FACE_RADIUS_M = 0.07
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectState:
-    """Everything that changes about a subject from moment to moment.
-
-    Attributes
-    ----------
-    valence, arousal : float
-    expression : Expression
-    pose : HeadPose
-    breath : float
-        Phase of breathing, -1..1.
-    """
-
-    valence: float = 0.0
-    arousal: float = 0.0
-    expression: Expression = field(
-        default_factory=lambda: Expression(units_from_affect(0.0, 0.0), 1.0)
-    )
-    pose: HeadPose = field(default_factory=HeadPose)
-    breath: float = 0.0
 
 
 class SubjectScene:
@@ -106,8 +83,11 @@ class SubjectScene:
         self.identity = identity or identity_from_seed(subject_seed)
         self.head = head_of(self.identity)
         self.light = light_named(light)
-        self.trace = AffectTrace(self.seed, period_s)
-        self.motion = Motion(self.seed, motion, period_s, speech)
+        self.behaviour = Behaviour(
+            self.identity,
+            AffectTrace(self.seed, period_s),
+            Motion(self.seed, motion, period_s, speech),
+        )
         self._options = {"distance_m": distance_m, "motion": motion, "speech": speech}
         self._anchor_m = (0.02, 0.02, distance_m + _HEAD_DEPTH_M)
         n_vertices = self.head.grid.n_rows * self.head.grid.n_cols
@@ -152,7 +132,7 @@ class SubjectScene:
             "identity": repr(self.identity),
             "light": self.light.name,
             "seed": self.seed,
-            "period_s": self.trace.period_s,
+            "period_s": self.behaviour.trace.period_s,
             "rate_hz": self.rate_hz,
             "noise": self.noise,
             "device": self.rig.device,
@@ -162,18 +142,7 @@ class SubjectScene:
 
     def state_at(self, time_s: float) -> SubjectState:
         """Return what the subject does at `time_s`."""
-        valence, arousal = self.trace.at(time_s)
-        who = self.identity
-        shown = combine(units_from_affect(valence, arousal), who.au_gain, who.au_rest)
-        shown = with_speech(shown, self.motion.talking(time_s))
-        lids = lid_from_affect(valence, arousal) * self.motion.blink(time_s)
-        return SubjectState(
-            valence=valence,
-            arousal=arousal,
-            expression=Expression(shown, lids, self.motion.gaze_m(time_s)),
-            pose=self.motion.pose(time_s),
-            breath=self.motion.breathing(time_s),
-        )
+        return self.behaviour.at(time_s)
 
     def moment(self, index: int) -> Moment:
         """Render moment `index`, at time index / rate."""

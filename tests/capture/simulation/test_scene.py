@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from capture.errors import ConfigError
 from capture.frame import KELVIN_PER_COUNT
+from capture.simulation.behaviour import SubjectState
 from capture.simulation.expression import Expression, units_from_affect
 from capture.simulation.head_grid import head_grid
 from capture.simulation.light import LIGHTS
@@ -15,7 +16,7 @@ from capture.simulation.moment import Moment
 from capture.simulation.motion import HeadPose
 from capture.simulation.rig import CAMERAS, SimulatedRig, kinect2_rig
 from capture.simulation.room import WALL_Z_M
-from capture.simulation.scene import SubjectScene, SubjectState
+from capture.simulation.scene import SubjectScene
 
 
 def test_images_have_the_sizes_and_types_of_the_sensors(

@@ -57,7 +57,7 @@ def test_scenes_are_built_as_asked() -> None:
     board = SceneOptions(scale=0.2, scene="board", n_views=2, hold_s=0.4).build()
     assert isinstance(subject, SubjectScene)
     assert isinstance(board, BoardScene)
-    assert subject.trace.period_s == 2.0
+    assert subject.behaviour.trace.period_s == 2.0
     assert board.moments_per_view == 12
     assert SceneOptions(scene="board", n_views=2, hold_s=0.4).n_moments == 24
 
