@@ -53,9 +53,24 @@ def match_nearest(
 
 
 def _keep_nearest(index: NDArray[np.int64], gap: NDArray[np.int64]) -> None:
-    """Leave each non-negative value of `index` only where `gap` is smallest; in place."""
-    order = np.lexsort((gap, index))
-    ordered = index[order]
-    again = np.zeros(len(index), np.bool_)
-    again[1:] = (ordered[1:] == ordered[:-1]) & (ordered[1:] >= 0)
-    index[order[again]] = -1
+    """Leave each non-negative value of `index` only where `gap` is smallest; in place.
+
+    Both sides are in order, so equal values stand in runs.
+    """
+    matched = np.flatnonzero(index >= 0)
+    if not len(matched):
+        return
+    first_of_run = _differs_from_previous(index[matched])
+    run = np.cumsum(first_of_run) - 1
+    least = np.minimum.reduceat(gap[matched], np.flatnonzero(first_of_run))
+    nearest = np.flatnonzero(gap[matched] == least[run])
+    kept = nearest[_differs_from_previous(run[nearest])]
+    losers = np.ones(len(matched), np.bool_)
+    losers[kept] = False
+    index[matched[losers]] = -1
+
+
+def _differs_from_previous(values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    differs = np.ones(len(values), np.bool_)
+    differs[1:] = values[1:] != values[:-1]
+    return differs
