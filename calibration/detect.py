@@ -25,7 +25,9 @@ _LOCAL_SHARE = 1 / 20
 """Radius of the local normalisation as a share of the image's width."""
 _LOCAL_FLOOR = 4.0
 _SMOOTHING_SIGMA_PX = 1.5
-_CLASSIC_FLAGS = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE
+_CLASSIC_FLAGS = (
+    cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
+)
 _MAX_BEND = 0.35
 """A corner this share of a square away from the flat board's perspective is a wrong detection."""
 
@@ -109,10 +111,10 @@ def _searched(grey: NDArray[np.uint8], factor: float) -> Iterator[tuple[str, NDA
     yield "sector-negative", 255 - grey
     local = _normalise_locally(grey)
     yield "sector-local", local
+    smooth = cast(NDArray[np.uint8], cv2.GaussianBlur(grey, (0, 0), _SMOOTHING_SIGMA_PX))
+    yield "sector-smooth", smooth
     yield "classic-local", local
     yield "classic-local-negative", 255 - local
-    smooth = cv2.GaussianBlur(grey, (0, 0), _SMOOTHING_SIGMA_PX)
-    yield "sector-smooth", cast(NDArray[np.uint8], smooth)
     yield "classic", grey
 
 

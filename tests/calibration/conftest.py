@@ -1,0 +1,53 @@
+"""Analytic scenes whose depth in every camera is known by ray tracing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from capture.camera import CameraModel
+from capture.transform import RigidTransform
+
+
+@dataclass(frozen=True)
+class AnalyticScene:
+    """A tilted plane behind a sphere, in the infrared camera's frame, metres."""
+
+    normal: tuple[float, float, float] = (0.15, -0.1, -1.0)
+    plane_offset_m: float = -2.0
+    centre_m: tuple[float, float, float] = (0.05, 0.02, 1.2)
+    radius_m: float = 0.3
+
+    def depth_m(
+        self, rays: NDArray[np.float64], T_camera_infrared: RigidTransform
+    ) -> NDArray[np.float64]:
+        """z along each ray (..., 2) of a camera; exact."""
+        directions = np.concatenate([rays, np.ones((*rays.shape[:-1], 1))], axis=-1)
+        rotation, translation_m = T_camera_infrared.rotation, T_camera_infrared.translation_m
+        normal = rotation @ np.array(self.normal)
+        offset_m = self.plane_offset_m + normal @ translation_m
+        plane_m = offset_m / (directions @ normal)
+        centre = T_camera_infrared.apply(np.array(self.centre_m))
+        a = np.square(directions).sum(-1)
+        b = directions @ centre
+        inside = b * b - a * (centre @ centre - self.radius_m**2)
+        sphere_m = (b - np.sqrt(np.maximum(inside, 0))) / a
+        return np.where(inside > 0, sphere_m, plane_m)
+
+
+@pytest.fixture(scope="session")
+def scene() -> AnalyticScene:
+    return AnalyticScene()
+
+
+@pytest.fixture(scope="session")
+def measure_depth() -> Callable[[AnalyticScene, CameraModel, float], NDArray[np.uint16]]:
+    """What an ideal depth camera with that shift measures: true = measured + shift."""
+
+    def measure(scene: AnalyticScene, infrared: CameraModel, shift_mm: float) -> NDArray[np.uint16]:
+        true_mm = 1000 * scene.depth_m(infrared.rays(), RigidTransform.identity())
+        return np.round(true_mm - shift_mm).astype(np.uint16)
+
+    return measure
