@@ -1,6 +1,8 @@
 """What each camera sees behind the subject: a mottled wall, exactly where a wall is."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ WALL_Z_M = 2.2
 _WALL_C = 22.5
 _MOTTLE_SIZE = 256
 _MOTTLE_PER_M = 42.0
+_KEPT_ROOMS = 6  # three cameras in two lights, some 100 MB at full size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +50,25 @@ def _mottle() -> F32:
 
 
 def empty_room(camera: CameraModel, T_camera_infrared: RigidTransform, light: Light) -> Room:
-    """Cast every pixel's ray on the wall z = 2.2 m of the infrared frame."""
+    """Return what `camera` sees of the wall z = 2.2 m of the infrared frame; read-only."""
+    return _cast_wall(
+        astuple(camera),
+        tuple(T_camera_infrared.rotation.ravel().tolist()),
+        tuple(T_camera_infrared.translation_m.tolist()),
+        light,
+    )
+
+
+@lru_cache(maxsize=_KEPT_ROOMS)
+def _cast_wall(
+    intrinsics: tuple[Any, ...],
+    rotation: tuple[float, ...],
+    translation_m: tuple[float, ...],
+    light: Light,
+) -> Room:
+    """Cast every pixel's ray on the wall; plain values, so that equal cameras share a room."""
+    camera = CameraModel(*intrinsics)
+    T_camera_infrared = RigidTransform(np.reshape(rotation, (3, 3)), np.array(translation_m))
     rays = camera_rays(camera)
     normal = T_camera_infrared.rotation @ np.array([0.0, 0.0, 1.0])
     distance = WALL_Z_M + float(normal @ T_camera_infrared.translation_m)
@@ -72,10 +93,13 @@ def empty_room(camera: CameraModel, T_camera_infrared: RigidTransform, light: Li
         falloff = np.maximum(-to_lamp[..., 2], 0) / (squared * np.sqrt(squared))
         lit += falloff[..., None] * np.array(lamp.intensity, np.float32)
     tint = np.array([0.95, 1.0, 1.02], np.float32)
-    return Room(
+    room = Room(
         depth_m=np.ascontiguousarray(depth, np.float32),
         cosine=(facing / np.sqrt((rays**2).sum(-1) + 1)).astype(np.float32),
         infrared=np.clip(albedo + 0.15, 0, 1).astype(np.float32),
         temperature_c=(_WALL_C + 0.25 * mottle - 0.3 * y).astype(np.float32),
         light=np.ascontiguousarray(albedo[..., None] * lit * tint, np.float32),
     )
+    for values in (room.depth_m, room.cosine, room.infrared, room.temperature_c, room.light):
+        values.setflags(write=False)
+    return room
