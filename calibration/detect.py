@@ -24,6 +24,8 @@ _ACCURATE_WIDTH_PX = 700
 _LOCAL_SHARE = 1 / 20
 """Radius of the local normalisation as a share of the image's width."""
 _LOCAL_FLOOR = 4.0
+_QUANTISATION = 12**-0.5
+"""Noise of rounding to whole counts: the least any image has."""
 _SMOOTHING_SIGMA_PX = 1.5
 _CLASSIC_FLAGS = (
     cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
@@ -186,4 +188,4 @@ def _contrast_to_noise(
     black = (np.add.outer(np.arange(board.rows - 1), np.arange(board.columns - 1)) % 2) == 0
     contrast = abs(float(np.median(means[black]) - np.median(means[~black])))
     noise = float(np.median(patches.std(axis=(-2, -1), ddof=1)))
-    return contrast / max(noise, 1e-6)
+    return contrast / max(noise, _QUANTISATION)

@@ -18,6 +18,7 @@ from .session_calibration import SessionCalibration
 COLORS = {"color": "#ffffff", "infrared": "#ff3355", "thermal": "#ffb000"}
 _DPI = 110
 _EDGE_RATIO = 0.03
+_BEYOND_MM = 1e6
 
 
 def draw_overlay(
@@ -88,7 +89,7 @@ def _layer(figure: Figure, axes: Axes, values: NDArray[np.uint16], cmap: str, un
 def _steps(depth_mm: NDArray[np.uint16]) -> NDArray[np.float64]:
     """Return 1 where neighbouring valid depths differ like different surfaces, else 0."""
     values = depth_mm.astype(np.float32)
-    nearest = np.where(values > 0, values, np.inf).astype(np.float32)
+    nearest = np.where(values > 0, values, _BEYOND_MM).astype(np.float32)
     low = cv2.erode(nearest, np.ones((3, 3), np.uint8))
     high = cv2.dilate(values, np.ones((3, 3), np.uint8))
     steps: NDArray[np.float64] = (high > low * (1 + _EDGE_RATIO)).astype(np.float64)

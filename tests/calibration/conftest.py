@@ -1,13 +1,17 @@
-"""Analytic scenes whose depth in every camera is known by ray tracing."""
+"""Analytic scenes with ray-traced depth, and a board session of the simulated rig."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from capture.camera import CameraModel
+from capture.simulation.board import BoardScene
+from capture.simulation.rig import kinect2_rig
+from capture.simulation.virtual_session import write_virtual_session
 from capture.transform import RigidTransform
 
 
@@ -51,3 +55,31 @@ def measure_depth() -> Callable[[AnalyticScene, CameraModel, float], NDArray[np.
         return np.round(true_mm - shift_mm).astype(np.uint16)
 
     return measure
+
+
+@pytest.fixture(scope="session")
+def board_scene() -> BoardScene:
+    """Fourteen views of the board by a reduced rig, noise on."""
+    rig = kinect2_rig(scale={"color": 0.45, "infrared": 0.6, "thermal": 0.45})
+    return BoardScene(rig, n_views=14, seed=11, hold_s=0.6, rate_hz=10)
+
+
+@pytest.fixture(scope="session")
+def board_session(board_scene: BoardScene, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those views as a recorded session."""
+    return write_virtual_session(
+        tmp_path_factory.mktemp("sessions"),
+        board_scene,
+        subject="BOARD",
+        rate_hz=10,
+        n_frames=14 * 6,
+        kind="board",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_board_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three views by very small cameras: enough to be refused for a reason."""
+    scene = BoardScene(kinect2_rig(scale=0.35), n_views=3, seed=2, hold_s=0.3, rate_hz=10)
+    root = tmp_path_factory.mktemp("tiny")
+    return write_virtual_session(root, scene, subject="BOARD", rate_hz=10, n_frames=9, kind="board")

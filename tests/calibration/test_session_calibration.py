@@ -1,0 +1,168 @@
+"""The whole way from a recorded board session to a rig calibration, against the rig's truth."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from calibration.board import BoardSpec
+from calibration.cli import main
+from calibration.errors import CalibrationError
+from calibration.info import describe_rig_calibration
+from calibration.registration import register_depth
+from calibration.rig import CAMERAS, load_rig_calibration
+from calibration.session_calibration import calibrate_session, transfer_rms_px
+from calibration.simulated import ideal_calibration
+from capture.session import open_session
+
+
+@pytest.fixture(scope="module")
+def result(board_session):
+    return calibrate_session(open_session(board_session), board=BoardSpec())
+
+
+@pytest.fixture(scope="module")
+def truth(board_scene):
+    return ideal_calibration(board_scene.rig)
+
+
+def test_every_view_is_found_by_every_camera_and_kept(result, board_scene):
+    assert len(result.views) == board_scene.n_views
+    for view in result.views:
+        assert set(view.detections) == set(CAMERAS)
+        assert view.problem is None
+    assert not result.rig.quality["rejected"]
+
+
+def test_cameras_are_near_the_truth(result, truth):
+    for name in CAMERAS:
+        found, true = result.rig.cameras[name], truth.cameras[name]
+        assert found.fx_px == pytest.approx(true.fx_px, rel=0.003)
+        assert found.fy_px == pytest.approx(true.fy_px, rel=0.003)
+        assert found.cx_px == pytest.approx(true.cx_px, abs=1.0)
+        assert found.cy_px == pytest.approx(true.cy_px, abs=1.0)
+
+
+def test_transforms_are_near_the_truth(result, truth):
+    for name, limit_mm in (("T_color_infrared", 1.0), ("T_color_thermal", 1.5)):
+        found, true = getattr(result.rig, name), getattr(truth, name)
+        assert 1000 * np.linalg.norm(found.translation_m - true.translation_m) < limit_mm
+        assert (found @ true.inverse()).angle_deg < 0.1
+
+
+def test_points_are_carried_from_infrared_to_color_within_a_pixel(result, truth):
+    infrared = truth.cameras["infrared"]
+    x = np.linspace(0.2, 0.8, 12) * infrared.width_px
+    y = np.linspace(0.2, 0.8, 12) * infrared.height_px
+    pixels = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    carried = {}
+    for name, rig in (("found", result.rig), ("true", truth)):
+        rays = rig.cameras["infrared"].unproject(pixels)
+        points_m = 0.75 * np.concatenate([rays, np.ones((len(rays), 1))], axis=1)
+        in_color = rig.T_color_infrared.apply(points_m)
+        carried[name] = rig.cameras["color"].project(in_color)
+    error_px = np.linalg.norm(carried["found"] - carried["true"], axis=1)
+    assert np.sqrt(np.square(error_px).mean()) < 1.0
+
+
+def test_depth_shift_is_near_the_truth(result, truth):
+    assert result.rig.depth_shift_mm == pytest.approx(truth.depth_shift_mm, abs=0.5)
+    assert 0 < result.depth_shift.std_error_mm < 0.2
+    assert len(result.depth_shift.view_shift_mm) == len(result.views)
+
+
+def test_transfer_and_noise_are_reported_in_pixels(result):
+    errors = transfer_rms_px(result.solution, "infrared", "color")
+    assert len(errors) == len(result.views)
+    assert max(errors.values()) < 0.3
+    for name in CAMERAS:
+        assert 0.005 < result.rig.quality["cameras"][name]["rms_px"] < 0.15
+
+
+def test_a_calibrated_rig_registers_a_fresh_scene(result, truth, scene, measure_depth):
+    depth_mm = measure_depth(scene, truth.cameras["infrared"], truth.depth_shift_mm)
+    window = truth.crop_window
+    area = (window.x_px, window.y_px, window.width_px, window.height_px)
+    found = register_depth(depth_mm, result.rig, window=area).astype(int)
+    true = register_depth(depth_mm, truth, window=area).astype(int)
+    both = (found > 0) & (true > 0)
+    assert both.mean() > 0.9
+    assert np.median(np.abs(found - true)[both]) <= 2
+
+
+def test_the_command_writes_everything_it_says(board_session, tmp_path, capsys):
+    out, report, iai = tmp_path / "rig.yaml", tmp_path / "report", tmp_path / "iai"
+    arguments = [str(board_session), "-o", str(out), "--report", str(report)]
+    assert main([*arguments, "--iai", str(iai), "--json", "--quiet"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["output"] == str(out)
+    assert len(printed["views"]) == 14
+    assert printed["cameras"]["color"]["n_views_found"] == 14
+    rig = load_rig_calibration(out)
+    assert rig.provenance["session"] == board_session.name
+    assert describe_rig_calibration(out)["cameras"]["thermal"]["rms_px"] < 0.2
+    assert json.loads((report / "report.json").read_text())["depth_shift"]["n_views"] == 14
+    picture = cv2.imread(str(report / "overlay.png"))
+    assert picture.shape[1] > 1000
+    assert picture.std() > 20
+    pose = cv2.FileStorage(str(iai / "calib_pose.yaml"), cv2.FILE_STORAGE_READ)
+    np.testing.assert_allclose(pose.getNode("rotation").mat(), rig.T_color_infrared.rotation)
+    translation_m = pose.getNode("translation").mat().ravel()
+    np.testing.assert_allclose(translation_m, rig.T_color_infrared.translation_m)
+    depth = cv2.FileStorage(str(iai / "calib_depth.yaml"), cv2.FILE_STORAGE_READ)
+    assert depth.getNode("depthShift").real() == pytest.approx(rig.depth_shift_mm)
+    before = out.read_bytes()
+    assert main(arguments) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("extra", "complaint"),
+    [
+        (["--board", "5by7"], "expected COLUMNSxROWSxMETRES"),
+        (["--board", "6x9x0.03"], "the board was found in: color 0, infrared 0, thermal 0"),
+        ([], "of 3 still views the board was found in: color 3, infrared 3, thermal 3"),
+        (["--z-min-m", "0"], "expected metres"),
+        (["--z-min-m", "nan"], "expected metres"),
+    ],
+)
+def test_wrong_options_end_in_one_line(tiny_board_session, tmp_path, capsys, extra, complaint):
+    out = tmp_path / "rig.yaml"
+    assert main([str(tiny_board_session), "-o", str(out), "--quiet", *extra]) == 1
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_session_without_thermal_says_what_is_missing(board_session, tmp_path, capsys):
+    copy = tmp_path / "session"
+    copy.mkdir()
+    for name in ("session.json", "kinect2.mcap"):
+        shutil.copy(board_session / name, copy / name)
+    assert main([str(copy), "-o", str(tmp_path / "rig.yaml"), "--quiet"]) == 1
+    assert "no frames of stream 'thermal'" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_session_is_refused(tmp_path, capsys):
+    assert main([str(tmp_path), "-o", str(tmp_path / "rig.yaml")]) == 1
+    assert "session.json" in capsys.readouterr().err
+
+
+def test_a_board_that_thermal_never_shows_is_explained(tiny_board_session, monkeypatch):
+    session = open_session(tiny_board_session)
+    cold = session.streams["thermal"]
+    even = np.full(cold.spec.shape, 7500, np.uint16)
+    monkeypatch.setattr(
+        "calibration.views.mean_image",
+        lambda stream, frames: even.astype(np.float32) if stream is cold else _mean(stream, frames),
+    )
+    with pytest.raises(CalibrationError, match=r"thermal 0; .*warm the board"):
+        calibrate_session(session, board=BoardSpec())
+
+
+def _mean(stream, frames):
+    return np.mean([stream.read(i).image.astype(np.float32) for i in frames[:1]], axis=0)
