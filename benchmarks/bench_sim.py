@@ -24,6 +24,7 @@ from .figure import emit
 
 _BENCH = "sim"
 _N_SUBJECTS, _N_POSES = 24, 5
+_FIRST_SEED = 1000  # none of the subjects the landmarks were fitted on
 _N_VIEWS = 10
 _N_TIMED = 40
 _YAW_DEG, _PITCH_DEG, _ROLL_DEG = 20.0, 8.0, 8.0
@@ -73,7 +74,7 @@ def _random_moments() -> Iterator[Moment]:
     for seed in range(_N_SUBJECTS):
         scene = SubjectScene(
             rig,
-            subject_seed=100 + seed,
+            subject_seed=_FIRST_SEED + seed,
             light=("bright", "normal")[seed % 2],
             distance_m=float(rng.uniform(0.65, 0.95)),
         )
