@@ -63,8 +63,10 @@ class RunFolder:
         return self.path / CHECKPOINT
 
     def info(self) -> CheckpointInfo:
-        """Read the run's config as it was started or last resumed."""
+        """Read the run's config as it was started."""
         path = self.path / CONFIG
+        if not path.is_file():
+            raise CheckpointError(f"{self.path} holds no training run ({CONFIG} is missing)")
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:

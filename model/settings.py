@@ -9,9 +9,11 @@ from typing import Any
 
 from .config import DIMENSIONS, MODALITIES, ModelConfig, TrainConfig, preset
 from .errors import ModelError
+from .run_folder import RunFolder
 
 _NOT_SETTABLE = {"architecture", "modalities", "outputs"}
 """Fields with an option of their own."""
+_FIXED_OPTIONS = ("modalities", "batch_size", "learning_rate", "validate_every", "set")
 
 
 def chosen_configs(
@@ -53,6 +55,24 @@ def chosen_configs(
         ModelConfig.from_object(model.to_object() | model_changes, where="--set"),
         TrainConfig.from_object(train.to_object() | train_changes, where="--set"),
     )
+
+
+def resumed_configs(args: argparse.Namespace) -> tuple[str, ModelConfig, TrainConfig]:
+    """Return preset and configurations of the run that ``--resume`` goes on with.
+
+    Only the number of steps can be given anew; any other option would make it another run.
+    """
+    given = [f"--{name.replace('_', '-')}" for name in _FIXED_OPTIONS if getattr(args, name)]
+    if given:
+        raise ModelError(
+            f"{', '.join(given)} with --resume: a run goes on as it was started",
+            remedy="leave them out, or start another run",
+        )
+    info = RunFolder(args.output).info()
+    train = info.train
+    if args.steps is not None:
+        train = dataclasses.replace(train, max_steps=args.steps)
+    return info.preset, info.model, train
 
 
 def _assignments(words: Sequence[str]) -> dict[str, Any]:

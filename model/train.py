@@ -25,6 +25,7 @@ from .initialise import build_network, standardise_activations
 from .losses import regression_loss
 from .network import RecurrentAttentionNetwork
 from .predict import predict_clips
+from .preprocess import check_stats
 from .run_folder import Progress, RunFolder
 from .scores import CONSTANT_SD, Scores, score_outputs
 
@@ -99,6 +100,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
+    on_read: OnProgress | None = None,
     on_validation: Callable[[dict[str, Any]], None] | None = None,
 ) -> TrainResult:
     """Train a network on the train split of `store`; keep the best on its validation split.
@@ -112,6 +114,8 @@ def train(
     resume : bool
         Go on from the last validation of the run in `folder`, with its configurations except
         ``max_steps``.
+    on_progress, on_read : callable
+        Receive steps done and to do, and clips read into the cache.
     on_validation : callable
         Receives each line of the metrics.
 
@@ -125,12 +129,13 @@ def train(
     network, optimizer, info, progress = _begin(store, files, plan, resume, overwrite)
     plan = replace(plan, model=info.model, train=info.train)
     learn, validate = _datasets(store, plan)
-    source = _source(learn, plan, info, on_progress)
+    source = _source(learn, plan, info, on_read)
     held_out = PreparedClips(validate, plan.model, info.stats, device=plan.device)
     loop = _Loop(network, optimizer, plan, info, files, held_out, progress, on_validation)
     if progress.step == 0 and plan.train.initialisation == "standardised":
         standardise_activations(network, _some_clips(source))
-    with torch.random.fork_rng():
+    gpus = [plan.device] if plan.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
         stopped = loop.run(source, started_s, on_progress)
     return TrainResult(
         stopped=stopped,
@@ -271,6 +276,8 @@ def _begin(
         train = replace(info.train, max_steps=plan.train.max_steps)
         return network, optimizer, replace(info, train=train), progress
     stats = {name: store.stats[name] for name in plan.model.modalities if name in store.stats}
+    if plan.model.normalisation == "store":
+        check_stats(stats, plan.model)
     info = CheckpointInfo(
         model=plan.model,
         train=plan.train,
@@ -317,11 +324,11 @@ def _datasets(store: ClipStore, plan: TrainPlan) -> tuple[ClipDataset, ClipDatas
 
 
 def _source(
-    learn: ClipDataset, plan: TrainPlan, info: CheckpointInfo, on_progress: OnProgress | None
+    learn: ClipDataset, plan: TrainPlan, info: CheckpointInfo, on_read: OnProgress | None
 ) -> BatchSource:
     if plan.train.cache == "prepared":
         prepared = PreparedClips(
-            learn, plan.model, info.stats, device=plan.device, on_progress=on_progress
+            learn, plan.model, info.stats, device=plan.device, on_progress=on_read
         )
         return PreparedBatches(prepared, plan.train)
     return StreamedBatches(

@@ -86,21 +86,28 @@ def _train(args: argparse.Namespace) -> int:
     from .device import chosen_device
     from .figures import draw_curves
     from .run_folder import CURVES, RunFolder
-    from .settings import chosen_configs
+    from .settings import chosen_configs, resumed_configs
     from .train import TrainPlan, train
 
     device = chosen_device(args.device, threads=args.threads)
     with open_store(args.store) as store:
-        model, training = chosen_configs(args, store.modalities)
+        if args.resume:
+            preset, model, training = resumed_configs(args)
+        else:
+            preset = args.preset
+            model, training = chosen_configs(args, store.modalities)
         plan = TrainPlan(
             model=model,
             train=training,
-            preset=args.preset,
+            preset=preset,
             device=device,
             workers=args.workers,
             max_seconds=args.max_seconds,
         )
-        with terminal.progress("training", enabled=not args.quiet) as on_progress:
+        with (
+            terminal.progress("reading clips", enabled=not args.quiet) as on_read,
+            terminal.progress("training", enabled=not args.quiet) as on_progress,
+        ):
             result = train(
                 store,
                 args.output,
@@ -108,24 +115,24 @@ def _train(args: argparse.Namespace) -> int:
                 resume=args.resume,
                 overwrite=args.overwrite,
                 on_progress=on_progress,
+                on_read=on_read,
                 on_validation=None if args.quiet else _Watch(),
             )
     files = RunFolder(args.output)
-    info = files.info()
-    title = f"{info.model.architecture} {'+'.join(info.model.modalities)}, preset {info.preset}"
+    title = f"{model.architecture} {'+'.join(model.modalities)}, preset {preset}"
     draw_curves(files.metrics(), args.output / CURVES, title=title)
     report: dict[str, Any] = {
         "run": str(args.output),
         "checkpoint": str(files.checkpoint),
         "curves": str(args.output / CURVES),
-        "model": info.model.architecture,
-        "modalities": list(info.model.modalities),
-        "preset": info.preset,
+        "model": model.architecture,
+        "modalities": list(model.modalities),
+        "preset": preset,
         "device": str(device),
         **asdict(result),
     }
     report |= {name: round(report[name], 4) for name in ("seconds_s", "step_s")}
-    terminal.print_result(args, report, _text(report, info.train.max_steps))
+    terminal.print_result(args, report, _text(report, training.max_steps))
     return terminal.EXIT_OK
 
 

@@ -1,6 +1,7 @@
 """A clip store small enough to train on in a second: drawn faces whose mouth shows the valence."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,18 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     entries = [video_entry(subject, seed) for seed, subject in enumerate(SUBJECTS)]
     write_store(path, entries, layout=layout, splits=SUBJECTS)
+    return path
+
+
+@pytest.fixture
+def film_path(tmp_path: Path) -> Path:
+    """Path of a store of one color film of native rate, all of it for training."""
+    path = tmp_path / "film.h5"
+    entry = video_entry("T9", 9)
+    color = [FrameCrops({"color": frame.images["color"]}) for frame in entry.crops]
+    layout = StoreLayout(modalities=("color",), crop_px=CROP_PX, clip_length=16, rate_hz=0.0)
+    film = replace(entry, kind="video", crops=color)
+    write_store(path, [film], layout=layout, splits={"T9": "train"})
     return path
 
 

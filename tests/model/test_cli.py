@@ -60,7 +60,6 @@ def test_text_report_and_knock_out(
         (("--modalities", "color,infrared"), "expected among"),
         (("--device", "cuda:99"), "CUDA devices"),
         (("--device", "toaster"), "no device 'toaster'"),
-        (("--resume",), "nothing to resume"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -74,6 +73,36 @@ def test_wrong_options_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [((), "holds no training run"), (("--batch-size", "2"), "--batch-size with --resume")],
+)
+def test_resume_needs_a_run_and_no_other_settings(
+    tmp_path: Path,
+    store_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    base = [str(store_path), "-o", str(tmp_path / "none"), "--resume", "--quiet"]
+    assert train_cli.main([*base, *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_is_resumed_as_it_was_started(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert trained(store_path, run, "--model", "uran", "--modalities", "thermal") == 0
+    capsys.readouterr()
+    base = [str(store_path), "-o", str(run), "--resume", "--quiet", "--json"]
+    assert train_cli.main(base) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 4
+    assert train_cli.main([*base, "--steps", "7"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["steps"], report["modalities"]) == (7, ["thermal"])
 
 
 def test_help_lists_the_knock_outs_there_are() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from capture.files import OutputExistsError
-from mavfer.store import ClipStore
+from mavfer.store import ClipStore, open_store
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.errors import CheckpointError, ModelError
@@ -152,6 +152,14 @@ def test_divergence_is_an_error_not_a_checkpoint(store: ClipStore, tmp_path: Pat
     with pytest.raises(ModelError, match="diverged"):
         run(store, tmp_path / "run", learning_rate=1e11)
     assert not RunFolder(tmp_path / "run").checkpoint.exists()
+
+
+def test_one_color_film_trains_without_validation(film_path: Path, tmp_path: Path) -> None:
+    uran = plan({"architecture": "uran", "modalities": ("color",)})
+    with open_store(film_path) as store:
+        result = train(store, tmp_path / "run", uran)
+    assert (result.validation, result.n_validation_clips) == ({}, 0)
+    assert load_checkpoint(RunFolder(tmp_path / "run").checkpoint)[1].step == 6
 
 
 @pytest.mark.parametrize("attention", ["mean1", "standardise"])
