@@ -20,6 +20,9 @@ from .mesh_raster import draw_depth_mesh, to_millimetres
 from .rig import RigCalibration
 from .thermal_sampling import front_surface, sample_visible
 
+_BORDER_POINTS = 9
+_FAR_M = 1e4
+_MARGIN_PX = 3
 _FIELD_MARGIN = 1.1
 """Squared radii up to this factor beyond the image's corners are still projected."""
 
@@ -96,15 +99,52 @@ def _draw(
     rig.require_size("infrared", depth_mm)
     matrix, size_px = _window_matrix(window, rig.undistorted_color)
     inverse_depth = np.zeros(size_px[::-1], np.float32)
+    rows, columns = slice(None), slice(None)
+    if window is not None:
+        rows, columns = _infrared_part(depth_mm, rig, window)
     draw_depth_mesh(
-        np.ascontiguousarray(depth_mm),
-        _rays(rig.cameras["infrared"]),
+        np.ascontiguousarray(depth_mm[rows, columns]),
+        np.ascontiguousarray(_rays(rig.cameras["infrared"])[rows, columns]),
         matrix @ rig.T_color_infrared.rotation,
         matrix @ rig.T_color_infrared.translation_m * 1000,
         rig.depth_shift_mm,
         inverse_depth,
     )
     return inverse_depth
+
+
+def _infrared_part(
+    depth_mm: NDArray[np.uint16], rig: RigCalibration, window: Window
+) -> tuple[slice, slice]:
+    """Return the rows and columns of the depth image that can land in the window.
+
+    Its border is carried over at the nearest depth there is and at infinity: everything between
+    lies inside, and a margin covers how lines bend in between.
+    """
+    whole = slice(None), slice(None)
+    valid = depth_mm[depth_mm > 0]
+    nearest_m = (int(valid.min()) + rig.depth_shift_mm) / 1000 if valid.size else 0.0
+    if nearest_m <= 0:
+        return whole
+    x_px, y_px, width_px, height_px = window
+    x = x_px + np.linspace(-1, width_px, _BORDER_POINTS)
+    y = y_px + np.linspace(-1, height_px, _BORDER_POINTS)
+    border_px = np.concatenate(
+        [np.stack([x, 0 * x + edge], axis=1) for edge in y[[0, -1]]]
+        + [np.stack([0 * y + edge, y], axis=1) for edge in x[[0, -1]]]
+    )
+    # z differs between the cameras by the rotation, a few per cent: halving is on the safe side.
+    found_px = np.concatenate(
+        [
+            color_to_infrared_px(border_px, np.full(len(border_px), z_m), rig)
+            for z_m in (nearest_m / 2, _FAR_M)
+        ]
+    )
+    if not np.isfinite(found_px).all():
+        return whole
+    first = np.maximum(np.floor(found_px.min(axis=0)).astype(int) - _MARGIN_PX, 0)
+    stop = np.maximum(np.ceil(found_px.max(axis=0)).astype(int) + _MARGIN_PX + 1, 0)
+    return slice(first[1], stop[1]), slice(first[0], stop[0])
 
 
 def register_thermal(
