@@ -1,7 +1,6 @@
 """The report of a calibration: ``report.json`` with every number and ``overlay.png`` to look at."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from capture.session import Session
 from .intrinsics import rms
 from .overlay import draw_overlay
 from .rig import CAMERAS
-from .session_calibration import SessionCalibration, transfer_rms_px
+from .session_calibration import SessionCalibration
 from .views import mean_depth, mean_image
 
 REPORT_NAME = "report.json"
@@ -36,7 +35,7 @@ def write_report(
 
 def report_document(result: SessionCalibration) -> dict[str, Any]:
     """Return all numbers of a calibration as JSON values."""
-    rig, solution, shift = result.rig, result.solution, result.depth_shift
+    rig, shift = result.rig, result.depth_shift
     window = rig.crop_window
     cameras = {}
     for name in CAMERAS:
@@ -64,16 +63,13 @@ def report_document(result: SessionCalibration) -> dict[str, Any]:
             ("thermal", rig.T_color_thermal),
         )
     }
-    transfers = {
-        name: transfer_rms_px(solution, name, "color") for name in solution.problem.cameras[1:]
-    }
     return {
         "format": "mavfer-calibration-report",
         "schema_version": 1,
         "provenance": dict(rig.provenance),
         "cameras": cameras,
         "transforms": transforms,
-        "transfer_rms": rig.quality["transfer_rms"],
+        "held_out_rms_px": rig.quality["held_out_rms_px"],
         "depth_shift": {
             "shift_mm": round(shift.shift_mm, 4),
             "std_error_mm": round(shift.std_error_mm, 4),
@@ -89,7 +85,7 @@ def report_document(result: SessionCalibration) -> dict[str, Any]:
             "paper_window_fits": rig.quality["paper_window_fits"],
         },
         "rejected": rig.quality["rejected"],
-        "views": [_view_document(result, number, transfers) for number in range(len(result.views))],
+        "views": [_view_document(result, number) for number in range(len(result.views))],
     }
 
 
@@ -107,9 +103,11 @@ def summary_lines(result: SessionCalibration) -> list[str]:
     for name, transform in document["transforms"].items():
         x, y, z = transform["translation_mm"]
         source = name.removeprefix("T_color_")
+        held_out_px = document["held_out_rms_px"][f"{source}_to_color"]
+        error = "too few views to hold any out" if held_out_px is None else f"{held_out_px:.3f} px"
         lines.append(
             f"{source} to color  {x:.2f} {y:.2f} {z:.2f} mm, {transform['angle_deg']:.2f}°  "
-            f"transfer {document['transfer_rms'][f'{source}_to_color_px']} px rms"
+            f"held-out error {error}"
         )
     shift, window = document["depth_shift"], document["crop_window"]
     lines.append(
@@ -137,10 +135,9 @@ def most_telling_view(result: SessionCalibration) -> int:
     return max(candidates, key=spread_px)
 
 
-def _view_document(
-    result: SessionCalibration, number: int, transfers: Mapping[str, Mapping[int, float]]
-) -> dict[str, Any]:
+def _view_document(result: SessionCalibration, number: int) -> dict[str, Any]:
     view = result.views[number]
+    held_out = {} if result.validation is None else result.validation.held_out_px
     cameras = {}
     for name, found in view.detections.items():
         residuals = result.solution.residuals_px[name].get(number)
@@ -157,9 +154,9 @@ def _view_document(
         "start_ns": view.start_ns,
         "stop_ns": view.stop_ns,
         "cameras": cameras,
-        "transfer_px": {
+        "held_out_px": {
             f"{name}_to_color": _rounded(errors[number])
-            for name, errors in transfers.items()
+            for name, errors in held_out.items()
             if number in errors
         },
         "depth_shift_mm": _rounded(result.depth_shift.view_shift_mm.get(number)),

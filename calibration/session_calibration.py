@@ -1,22 +1,25 @@
 """The whole way from a board session to a rig calibration."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.session import Session
 from capture.terminal import OnProgress
 
+from .adjustment import State
 from .board import BoardSpec
 from .crop_window import compute_crop_window, paper_window_px
+from .cross_validation import CrossValidation, cross_validate
 from .depth_shift import DepthShift, estimate_depth_shift
 from .errors import CalibrationError
-from .intrinsics import MIN_VIEWS, rms
+from .intrinsics import MIN_VIEWS
 from .rig import CAMERAS, RigCalibration
-from .rig_solve import REFERENCE, RigSolution, board_pose, solve_rig
+from .rig_solve import REFERENCE, RigSolution, solve_rig
 from .views import BoardView, collect_views
 
 _REMEDIES = {
@@ -37,12 +40,15 @@ class SessionCalibration:
         All still views; the numbers used elsewhere index this.
     solution : RigSolution
     depth_shift : DepthShift
+    validation : CrossValidation or None
+        None with too few views to leave any out.
     """
 
     rig: RigCalibration
     views: tuple[BoardView, ...]
     solution: RigSolution
     depth_shift: DepthShift
+    validation: CrossValidation | None
 
 
 def calibrate_session(
@@ -83,15 +89,13 @@ def calibrate_session(
     ]
     solution = solve_rig(corners, sizes_px=sizes_px, board=board)
     state = solution.state
-    shift = estimate_depth_shift(
-        {number: view.depth_mm for number, view in enumerate(usable) if view},
-        {
-            number: state.T_camera_reference["infrared"] @ pose
-            for number, pose in state.T_reference_board.items()
-        },
-        infrared=state.cameras["infrared"],
-        board=board,
+    depth_mm = {number: view.depth_mm for number, view in enumerate(usable) if view}
+    shift = _depth_shift(state, depth_mm, board)
+    validation = cross_validate(
+        solution, lambda partial: _depth_shift(partial, depth_mm, board).shift_mm
     )
+    if validation is not None:
+        shift = replace(shift, std_error_mm=max(shift.std_error_mm, validation.std_error))
     T_color_infrared = solution.T_reference_camera("infrared")
     window = compute_crop_window(
         state.cameras["color"], state.cameras["infrared"], T_color_infrared, z_min_m=z_min_m
@@ -102,7 +106,7 @@ def calibrate_session(
         T_color_thermal=solution.T_reference_camera("thermal"),
         depth_shift_mm=shift.shift_mm,
         crop_window=window,
-        quality=_quality(solution, shift, views)
+        quality=_quality(solution, shift, validation, views)
         | {
             "paper_window_fits": (window.width_px, window.height_px)
             == paper_window_px(state.cameras["color"])
@@ -116,24 +120,18 @@ def calibrate_session(
             "software_version": version("mavfer"),
         },
     )
-    return SessionCalibration(rig, tuple(views), solution, shift)
+    return SessionCalibration(rig, tuple(views), solution, shift, validation)
 
 
-def transfer_rms_px(solution: RigSolution, source: str, target: str) -> dict[int, float]:
-    """Return, per view, how far `target`'s corners lie from where `source` alone puts them.
-
-    The board's pose is found from the source camera's corners and projected into the target:
-    the error a landmark sees when it is carried from one camera to the other.
-    """
-    state, board = solution.state, solution.problem.board
-    T_target_source = state.T_camera_reference[target] @ state.T_camera_reference[source].inverse()
-    errors = {}
-    for number, view in solution.problem.views.items():
-        if source in view and target in view:
-            pose = board_pose(state.cameras[source], view[source], board)
-            points_m = (T_target_source @ pose).apply(board.points_m)
-            errors[number] = rms(state.cameras[target].project(points_m) - view[target])
-    return errors
+def _depth_shift(
+    state: State, depth_mm: Mapping[int, NDArray[np.float32]], board: BoardSpec
+) -> DepthShift:
+    T_infrared_board = {
+        number: state.T_camera_reference["infrared"] @ pose
+        for number, pose in state.T_reference_board.items()
+    }
+    infrared = state.cameras["infrared"]
+    return estimate_depth_shift(depth_mm, T_infrared_board, infrared=infrared, board=board)
 
 
 def _require_seen(session: Session, views: Sequence[BoardView | None]) -> None:
@@ -150,7 +148,10 @@ def _require_seen(session: Session, views: Sequence[BoardView | None]) -> None:
 
 
 def _quality(
-    solution: RigSolution, shift: DepthShift, views: Sequence[BoardView]
+    solution: RigSolution,
+    shift: DepthShift,
+    validation: CrossValidation | None,
+    views: Sequence[BoardView],
 ) -> dict[str, Any]:
     adjustment = solution.adjustment
     cameras = {
@@ -162,10 +163,7 @@ def _quality(
         }
         for name in solution.problem.cameras
     }
-    transfers = {
-        f"{source}_to_{REFERENCE}_px": _pooled(transfer_rms_px(solution, source, REFERENCE))
-        for source in solution.problem.cameras[1:]
-    }
+    held_out_px = {} if validation is None else validation.held_out_px
     rejected = {
         f"{name} view {number}": reason
         for name, reasons in (*solution.rejected.items(), ("depth", shift.rejected))
@@ -180,7 +178,10 @@ def _quality(
             )
             for name in solution.problem.cameras[1:]
         },
-        "transfer_rms": transfers,
+        "held_out_rms_px": {
+            f"{name}_to_{REFERENCE}": _pooled(held_out_px.get(name, {}))
+            for name in solution.problem.cameras[1:]
+        },
         "depth_shift_std_error_mm": round(shift.std_error_mm, 4),
         "depth_shift_n_views": len(shift.view_shift_mm),
         "rejected": rejected,

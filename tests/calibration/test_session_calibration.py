@@ -13,7 +13,7 @@ from calibration.errors import CalibrationError
 from calibration.info import describe_rig_calibration
 from calibration.registration import register_depth
 from calibration.rig import CAMERAS, load_rig_calibration
-from calibration.session_calibration import calibrate_session, transfer_rms_px
+from calibration.session_calibration import calibrate_session
 from calibration.simulated import ideal_calibration
 from capture.session import open_session
 
@@ -69,14 +69,17 @@ def test_points_are_carried_from_infrared_to_color_within_a_pixel(result, truth)
 
 def test_depth_shift_is_near_the_truth(result, truth):
     assert result.rig.depth_shift_mm == pytest.approx(truth.depth_shift_mm, abs=0.5)
-    assert 0 < result.depth_shift.std_error_mm < 0.2
+    error_mm = abs(result.rig.depth_shift_mm - truth.depth_shift_mm)
+    assert error_mm < 4 * result.depth_shift.std_error_mm < 2.0
     assert len(result.depth_shift.view_shift_mm) == len(result.views)
 
 
-def test_transfer_and_noise_are_reported_in_pixels(result):
-    errors = transfer_rms_px(result.solution, "infrared", "color")
-    assert len(errors) == len(result.views)
-    assert max(errors.values()) < 0.3
+def test_held_out_views_are_predicted_and_noise_is_reported(result):
+    for errors in result.validation.held_out_px.values():
+        assert len(errors) == len(result.views)
+        assert max(errors.values()) < 0.5
+    held_out = result.rig.quality["held_out_rms_px"]
+    assert 0.01 < held_out["infrared_to_color"] < 0.3
     for name in CAMERAS:
         assert 0.005 < result.rig.quality["cameras"][name]["rms_px"] < 0.15
 
