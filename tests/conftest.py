@@ -1,10 +1,12 @@
-"""What all tests share: hypothesis profiles, one cache of rendered scenes for the whole run."""
+"""What all tests share: hypothesis profiles, a small simulated rig, one cache of loops."""
 
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from capture.simulation.rig import SimulatedRig, kinect2_rig
 
 settings.register_profile("default", deadline=None, max_examples=60)
 settings.register_profile(
@@ -26,6 +28,12 @@ def _scene_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.getbasetemp()
     shared = root.parent if os.environ.get("PYTEST_XDIST_WORKER") else root
     os.environ.setdefault("MAVFER_CACHE_DIR", str(shared / "mavfer-cache"))
+
+
+@pytest.fixture(scope="session")
+def small_rig() -> SimulatedRig:
+    """The simulated rig with cameras just large enough for faces to be found."""
+    return kinect2_rig(scale={"color": 0.4, "infrared": 0.5, "thermal": 0.4})
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,10 @@ from annotation.labels import Labels, SessionLabels, save_labels
 from calibration.rig import RigCalibration, save_rig_calibration
 from calibration.simulated import ideal_calibration
 from capture.simulation.moment import Moment
-from capture.simulation.rig import SimulatedRig, kinect2_rig
+from capture.simulation.rig import SimulatedRig
 from capture.simulation.scene import SubjectScene
 from capture.simulation.virtual_session import write_virtual_session
 
-FACE_SCALE = {"color": 0.4, "infrared": 0.5, "thermal": 0.4}
 RATE_HZ = 4.0
 N_MOMENTS = 18
 
@@ -31,40 +30,35 @@ class Laboratory:
 
 
 @pytest.fixture(scope="session")
-def face_rig() -> SimulatedRig:
-    return kinect2_rig(scale=FACE_SCALE)
+def face_calibration(small_rig: SimulatedRig) -> RigCalibration:
+    return ideal_calibration(small_rig)
 
 
 @pytest.fixture(scope="session")
-def face_calibration(face_rig: SimulatedRig) -> RigCalibration:
-    return ideal_calibration(face_rig)
-
-
-@pytest.fixture(scope="session")
-def ideal_moments(face_rig: SimulatedRig) -> list[Moment]:
+def ideal_moments(small_rig: SimulatedRig) -> list[Moment]:
     """Noise-free moments of one subject, lit normally."""
-    scene = SubjectScene(face_rig, subject_seed=2, rate_hz=RATE_HZ, noise=False)
+    scene = SubjectScene(small_rig, subject_seed=2, rate_hz=RATE_HZ, noise=False)
     return [scene.moment(index) for index in range(6)]
 
 
 @pytest.fixture(scope="session")
-def dark_moments(face_rig: SimulatedRig) -> list[Moment]:
+def dark_moments(small_rig: SimulatedRig) -> list[Moment]:
     """Moments of a dark-skinned subject in a near-dark room: color shows next to nothing."""
-    scene = SubjectScene(face_rig, subject_seed=2, light="near-dark", rate_hz=RATE_HZ)
+    scene = SubjectScene(small_rig, subject_seed=2, light="near-dark", rate_hz=RATE_HZ)
     return [scene.moment(index) for index in range(4)]
 
 
 @pytest.fixture(scope="session")
 def laboratory(
     tmp_path_factory: pytest.TempPathFactory,
-    face_rig: SimulatedRig,
+    small_rig: SimulatedRig,
     face_calibration: RigCalibration,
 ) -> Laboratory:
     root = tmp_path_factory.mktemp("laboratory")
     save_rig_calibration(root / "rig.yaml", face_calibration)
     sessions, labels, scenes = [], {}, {}
     for seed, light in ((2, "normal"), (3, "side"), (4, "near-dark")):
-        scene = SubjectScene(face_rig, subject_seed=seed, light=light, rate_hz=RATE_HZ)
+        scene = SubjectScene(small_rig, subject_seed=seed, light=light, rate_hz=RATE_HZ)
         path = write_virtual_session(
             root / "sessions",
             scene,

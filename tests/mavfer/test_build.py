@@ -188,13 +188,13 @@ def test_options_that_are_no_numbers_are_explained(capsys, option, value, messag
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory, face_rig) -> Path:
+def film(tmp_path_factory, small_rig) -> Path:
     """Two seconds of a virtual subject at 10 Hz, the last frames empty."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    scene = SubjectScene(face_rig, subject_seed=2, rate_hz=10.0)
+    scene = SubjectScene(small_rig, subject_seed=2, rate_hz=10.0)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height = face_rig.color.width_px, face_rig.color.height_px
+        stream.width, stream.height = small_rig.color.width_px, small_rig.color.height_px
         stream.bit_rate = 8_000_000
         for index in range(20):
             image = scene.moment(index).images["color"] if index < 16 else None

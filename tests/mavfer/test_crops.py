@@ -22,7 +22,7 @@ def true_alignment(moment, rig) -> np.ndarray:
 
 
 def test_depth_crop_holds_the_true_depth_of_the_landmarks(
-    ideal_moments, face_calibration, face_rig
+    ideal_moments, face_calibration, small_rig
 ) -> None:
     for moment in ideal_moments:
         T = true_alignment(moment, face_calibration)
@@ -31,14 +31,14 @@ def test_depth_crop_holds_the_true_depth_of_the_landmarks(
         ).astype(float)
         color_px = undistort_color_px(moment.truth.landmarks_px["color"], face_calibration)
         at = np.rint(apply_similarity(T, color_px)[INNER]).astype(int)
-        true_mm = face_rig.T_color_infrared.apply(moment.truth.landmarks_m)[INNER, 2] * 1000
+        true_mm = small_rig.T_color_infrared.apply(moment.truth.landmarks_m)[INNER, 2] * 1000
         error_mm = np.abs(crop[at[:, 1], at[:, 0]] - true_mm)
         assert np.median(error_mm) < 1.5
         assert np.percentile(error_mm, 90) < 4.0
 
 
 def test_thermal_crop_holds_the_true_temperature_of_cheeks_and_forehead(
-    ideal_moments, face_calibration, face_rig
+    ideal_moments, face_calibration, small_rig
 ) -> None:
     for moment in ideal_moments:
         T = true_alignment(moment, face_calibration)
@@ -49,10 +49,10 @@ def test_thermal_crop_holds_the_true_temperature_of_cheeks_and_forehead(
         z_m = depth[at[:, 1], at[:, 0]] / 1000
         # Where these points lie in the thermal image, by the simulated rig's own geometry.
         color_px = apply_similarity(invert_similarity(T), at.astype(float))
-        rays = face_rig.color.without_distortion().unproject(color_px)
+        rays = small_rig.color.without_distortion().unproject(color_px)
         points_m = np.concatenate([rays * z_m[:, None], z_m[:, None]], axis=1)
-        T_thermal_color = face_rig.T_thermal_infrared @ face_rig.T_color_infrared.inverse()
-        thermal_px = face_rig.thermal.project(T_thermal_color.apply(points_m)).astype(np.float32)
+        T_thermal_color = small_rig.T_thermal_infrared @ small_rig.T_color_infrared.inverse()
+        thermal_px = small_rig.thermal.project(T_thermal_color.apply(points_m)).astype(np.float32)
         true_c = cv2.remap(
             moment.truth.temperature_c, thermal_px[:, None, 0], thermal_px[:, None, 1],
             cv2.INTER_LINEAR,

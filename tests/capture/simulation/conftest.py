@@ -1,15 +1,8 @@
 import pytest
 
 from capture.simulation.moment import Moment
-from capture.simulation.rig import SimulatedRig, kinect2_rig
+from capture.simulation.rig import SimulatedRig
 from capture.simulation.scene import SubjectScene
-
-SMALL = 0.25
-
-
-@pytest.fixture(scope="session")
-def small_rig() -> SimulatedRig:
-    return kinect2_rig(scale=SMALL)
 
 
 @pytest.fixture(scope="session")
