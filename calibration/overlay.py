@@ -137,5 +137,6 @@ def _residuals(axes: Axes, result: SessionCalibration) -> None:
         )
     axes.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
     axes.set(xlabel="x, px", ylabel="y, px", title="reprojection residuals of all corners")
+    axes.locator_params(nbins=5)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper right", fontsize=8, markerscale=3)
