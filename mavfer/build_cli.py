@@ -32,7 +32,13 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     source = parser.add_argument_group("what to build from")
-    source.add_argument("sessions", nargs="*", type=Path, metavar="SESSION", help="session folder")
+    source.add_argument(
+        "sessions",
+        nargs="*",
+        type=Path,
+        metavar="SESSION",
+        help="session folders, or folders of sessions",
+    )
     source.add_argument(
         "--video", nargs="+", type=Path, default=[], metavar="FILE", help="color video files"
     )
@@ -156,6 +162,8 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _sources(args: argparse.Namespace) -> "list[SourceFile]":
+    from capture.session_folders import session_folders
+
     from .errors import DatasetError
     from .part import SourceFile
 
@@ -170,7 +178,7 @@ def _sources(args: argparse.Namespace) -> "list[SourceFile]":
             "expected one name a file"
         )
     subjects = args.subjects or [path.stem for path in args.video]
-    return [SourceFile(path) for path in args.sessions] + [
+    return [SourceFile(path) for path in session_folders(args.sessions)] + [
         SourceFile(path, subject=subject, is_video=True)
         for path, subject in zip(args.video, subjects, strict=True)
     ]

@@ -124,7 +124,13 @@ def _add_raters(kinds: _Commands) -> None:
         epilog="example:\n  mavfer simulate raters virtual/* -o raters.csv --raters 3\n",
         formatter_class=_RAW,
     )
-    parser.add_argument("sessions", type=Path, nargs="+", metavar="SESSION", help="session folders")
+    parser.add_argument(
+        "sessions",
+        type=Path,
+        nargs="+",
+        metavar="SESSION",
+        help="session folders, or folders of sessions",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="rater CSV to write")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.add_argument("--raters", type=int, default=3, help="how many (default: %(default)d)")
@@ -228,12 +234,13 @@ def _simulate_board(args: argparse.Namespace) -> int:
 
 def _simulate_raters(args: argparse.Namespace) -> int:
     from annotation.raters_csv import save_traces
+    from capture.session_folders import session_folders
 
     from .simulate import rate_sessions
 
     with terminal.progress("simulated raters", enabled=not args.quiet) as on_progress:
         traces = rate_sessions(
-            args.sessions,
+            session_folders(args.sessions),
             n_raters=args.raters,
             seed=args.seed,
             lag_s=args.lag_s,

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -224,11 +224,10 @@ class _Chain:
         return {"board": board, "calibration": calibration, "subjects": subjects}
 
     def _cohort_build(self) -> Mapping[str, Any]:
-        sessions = self._runner.stages["cohort"].result["subjects"]["sessions"]
-        labels = self._label("cohort", sessions)
+        labels = self._label("cohort", [self._folder / "cohort"])
         store = self._run(
             "mavfer-build-dataset",
-            *sessions,
+            self._folder / "cohort",
             "--calibration",
             self._folder / "cohort-rig.yaml",
             "--labels",
@@ -267,7 +266,7 @@ class _Chain:
             )
         return results
 
-    def _label(self, stem: str, sessions: list[str]) -> dict[str, Any]:
+    def _label(self, stem: str, sessions: Sequence[str | Path]) -> dict[str, Any]:
         raters = self._folder / f"{stem}-raters.csv"
         labels = self._folder / f"{stem}-labels.csv"
         self._run(

@@ -1,0 +1,45 @@
+"""Which sessions a person means who names folders."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import RecordingError
+from .session import MANIFEST_NAME
+
+
+def session_folders(paths: Iterable[Path]) -> list[Path]:
+    """Replace each folder of sessions by the sessions in it, by name; keep the rest as it is.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Session folders, or folders that hold session folders (not deeper).
+
+    Returns
+    -------
+    list of Path
+        In the order named; a session named twice is there twice.
+
+    Raises
+    ------
+    RecordingError
+        A folder that neither is nor holds a session, or a path that is no folder.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if (path / MANIFEST_NAME).exists():
+            found.append(path)
+            continue
+        if not path.is_dir():
+            what = "is no folder" if path.exists() else "does not exist"
+            raise RecordingError(f"{path} {what}", remedy="pass the folder of a session")
+        inside = sorted(
+            p.parent for p in path.glob(f"*/{MANIFEST_NAME}") if not p.parent.name.startswith(".")
+        )
+        if not inside:
+            raise RecordingError(
+                f"{path} has no {MANIFEST_NAME} and holds no session",
+                remedy="pass session folders, or a folder that holds them",
+            )
+        found += inside
+    return found
