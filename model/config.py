@@ -150,9 +150,8 @@ class TrainConfig:
         Largest norm of the gradient.
     ccc_weight : float
         The loss is the mean squared error + ccc_weight · (1 - CCC of the batch).
-    initialisation : {"xavier", "he", "standardised"}
+    initialisation : {"xavier", "he"}
         ``xavier``: Xavier-uniform everywhere. ``he``: He-normal in encoders and 3D convolutions.
-        ``standardised``: ``he``, then activations standardised on training clips.
     output_gain : float
         Scales fc2 at initialisation, so that tanh starts in its linear part.
     flip : bool
@@ -176,11 +175,9 @@ class TrainConfig:
     warmup_steps: int = 0
     gradient_clip: float | None = None
     ccc_weight: float = 0.0
-    initialisation: Literal["xavier", "he", "standardised"] = "xavier"
+    initialisation: Literal["xavier", "he"] = "xavier"
     output_gain: float = 1.0
     flip: bool = True
-    shift_px: int = 0
-    train_stride: int | None = None
     contrast_jitter: float = 0.2
     color_jitter: float = 0.1
     validate_every: int = 200
@@ -231,7 +228,7 @@ def preset(
         input_px=32,
         width=0.25,
         fc_units=128,
-        dropout=0.3,
+        dropout=0.1,
         attention="standardise",
         upsampling="bilinear",
         normalisation="clip",

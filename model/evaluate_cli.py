@@ -95,7 +95,7 @@ def _text(summary: dict[str, Any], files: dict[str, str]) -> list[str]:
         lines += [
             f"{output:<12}{'RMSE':>8}{'CC':>8}{'CCC':>8}{'frames':>8}",
             _row("pooled", entry["pooled"]),
-            _row("video mean", entry["video_mean"]),
+            *([_row("video mean", entry["video_mean"])] if entry["video_mean"]["n"] else []),
             *(_row(name, scores) for name, scores in entry["subjects"].items()),
         ]
     lines.append(

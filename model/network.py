@@ -106,10 +106,6 @@ class RecurrentAttentionNetwork(nn.Module):
             elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
 
-    def guide_streams(self) -> list[Stream]:
-        """Return the guides' streams in the order of the config."""
-        return [cast(Stream, stream) for stream in self.guides.values()]
-
     def attend(self, clips: Mapping[str, Tensor]) -> Tensor:
         """Return the attention cube (T, B, 1, H, W) of normalised clips.
 

@@ -37,14 +37,15 @@ def summarise(
     """Return the JSON object of ``metrics.json``.
 
     ``pooled`` is that of the first output; ``outputs`` holds, for each, ``pooled``,
-    ``video_mean`` (mean over videos of what is defined) and the tables ``videos`` and
-    ``subjects``.
+    ``video_mean`` (mean over videos longer than a clip, of what is defined: a video of one clip
+    has one prediction, which agrees with no trace) and the tables ``videos`` and ``subjects``.
     """
     pooled, videos, subjects = evaluation.pooled(), evaluation.by_video(), evaluation.by_subject()
+    longer = [v.video_id for v in evaluation.videos if len(v.predicted) > info.model.clip_length]
     outputs = {
         output: {
             "pooled": pooled[output],
-            "video_mean": _mean(scores[output] for scores in videos.values()),
+            "video_mean": _mean(videos[name][output] for name in longer),
             "subjects": {name: scores[output] for name, scores in subjects.items()},
             "videos": {name: scores[output] for name, scores in videos.items()},
         }

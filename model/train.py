@@ -1,6 +1,5 @@
 """The training loop: one loss, one optimiser, one device."""
 
-import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from .checkpoint import CheckpointInfo, save_checkpoint
 from .config import ModelConfig, TrainConfig
 from .data import ClipDataset
 from .errors import ModelError
-from .initialise import build_network, standardise_activations
+from .initialise import build_network
 from .losses import regression_loss
 from .network import RecurrentAttentionNetwork
 from .predict import predict_clips
@@ -31,7 +30,6 @@ from .scores import CONSTANT_SD, Scores, score_outputs
 
 logger = logging.getLogger(__name__)
 
-_FIRST_BATCHES = 4
 
 StopReason = Literal["steps", "time", "patience"]
 
@@ -132,8 +130,6 @@ def train(
     source = _source(learn, plan, info, on_read)
     held_out = PreparedClips(validate, plan.model, info.stats, device=plan.device)
     loop = _Loop(network, optimizer, plan, info, files, held_out, progress, on_validation)
-    if progress.step == 0 and plan.train.initialisation == "standardised":
-        standardise_activations(network, _some_clips(source))
     gpus = [plan.device] if plan.device.type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):
         stopped = loop.run(source, started_s, on_progress)
@@ -306,7 +302,7 @@ def _datasets(store: ClipStore, plan: TrainPlan) -> tuple[ClipDataset, ClipDatas
         store,
         plan.model,
         split="train",
-        stride_frames=plan.train.train_stride or stride,
+        stride_frames=stride,
         min_valid_share=share,
     )
     validate = ClipDataset(
@@ -334,12 +330,6 @@ def _source(
     return StreamedBatches(
         learn, plan.train, plan.model, info.stats, device=plan.device, workers=plan.workers
     )
-
-
-def _some_clips(source: BatchSource) -> dict[str, Tensor]:
-    """Join the clips of the first few batches."""
-    some = [clips for clips, _ in itertools.islice(source.batches(0), _FIRST_BATCHES)]
-    return {name: torch.cat([clips[name] for clips in some], 1) for name in some[0]}
 
 
 def _best_validation(files: RunFolder, step: int) -> dict[str, Scores]:
