@@ -97,7 +97,7 @@ def draw_attention(
     modalities = list(examples[0].crops)
     names = [*modalities, "attention", f"on {modalities[0]}"]
     figure = Figure(
-        figsize=(1 + 1.55 * len(names), 0.8 + 1.75 * len(examples)), dpi=_DPI, layout="constrained"
+        figsize=(1 + 1.55 * len(names), 0.8 + 1.6 * len(examples)), dpi=_DPI, layout="constrained"
     )
     grid = figure.subplots(len(examples), len(names), squeeze=False)
     peak = max(2.0, max(float(example.attention.max()) for example in examples))
