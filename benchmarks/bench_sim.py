@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.simulation.behaviour import SubjectState
-from capture.simulation.board import BOARD_COLUMNS, BOARD_ROWS, BoardScene
+from capture.simulation.board import BoardScene
+from capture.simulation.board_shape import BOARD_COLUMNS, BOARD_ROWS
 from capture.simulation.expression import Expression, combine, lid_from_affect, units_from_affect
 from capture.simulation.moment import Moment
 from capture.simulation.motion import HeadPose

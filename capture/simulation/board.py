@@ -1,4 +1,4 @@
-"""The calibration board held before the rig: 5 x 7 inner corners, squares of 0.03 m.
+"""The calibration board held before the rig, as its cameras see it.
 
 The dark squares are printed with toner, which the infrared camera sees too, and a lamp has
 warmed the board: they are 3 K warmer than the paper, so that the thermal camera sees them.
@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError
 from ..transform import RigidTransform
+from .board_poses import draw_poses
 from .board_rays import cast_board
-from .counter import between
+from .board_shape import BORDER_M, HEIGHT_M, SQUARE_M, WIDTH_M, board_points_m, outline_m
 from .light import Light, automatic_gain, light_named
 from .moment import Moment, Truth
-from .motion import HeadPose
 from .noise_color import ColorSensor
 from .noise_thermal import ThermalSensor
 from .noise_tof import TofSensor
@@ -26,35 +25,13 @@ from .raster import camera_rays
 from .rig import CAMERAS, CameraName, SimulatedRig
 from .room import empty_room
 
-BOARD_COLUMNS, BOARD_ROWS = 5, 7
-SQUARE_M = 0.03
-_MARGIN_M = 0.03
-_WIDTH_M, _HEIGHT_M = (BOARD_COLUMNS + 1) * SQUARE_M, (BOARD_ROWS + 1) * SQUARE_M
 _SUBSAMPLES = 4
-_TILT_DEG, _ROLL_DEG = (5.0, 38.0), 25.0
-_DISTANCE_M = (0.55, 1.05)
-_TRIES = 400
-_IMAGE_MARGIN_PX = 3.0
 _PAPER, _TONER = 0.62, 0.03
 _PAPER_INFRARED, _TONER_INFRARED = 0.80, 0.10
 _BOARD_C, _TONER_K, _CONDUCTION_SIGMA_PX = 27.0, 3.0, 0.9
 _OPTICS_SIGMA_PX = 0.7
-_POSE_STREAM = 40
-
-_BOARD_CENTRE_M = np.array([_WIDTH_M / 2 - SQUARE_M, _HEIGHT_M / 2 - SQUARE_M, 0.0])
 
 F32 = NDArray[np.float32]
-
-
-def board_points_m() -> NDArray[np.float64]:
-    """Inner corners in the board frame, (35, 3) float64 metres, row by row of five.
-
-    The origin is the first corner, x runs along the rows of five, y along the columns of seven.
-    """
-    rows, columns = np.mgrid[:BOARD_ROWS, :BOARD_COLUMNS]
-    flat = np.stack([columns.ravel(), rows.ravel(), np.zeros(rows.size)], axis=-1)
-    points: NDArray[np.float64] = flat * SQUARE_M
-    return points
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +48,9 @@ class _Shown:
 class BoardScene:
     """The board shown in `n_views` poses, each held still for `hold_s`, then again from the start.
 
-    Every pose is seen whole by all three cameras; its roll stays within 25 degrees, so that the
-    corners' order, ambiguous on a board of even symmetry, follows from "first corner up left".
+    The poses are those of `board_poses`: color and infrared see the pattern whole in all of them,
+    thermal, whose field is narrower, in about half. ``truth.corners_px`` holds the projections
+    of all 35 corners for every camera, so for thermal some may lie outside the image.
 
     Parameters
     ----------
@@ -87,7 +65,7 @@ class BoardScene:
     Raises
     ------
     ConfigError
-        No pose was found that all three cameras see whole.
+        No pose was found that the cameras see whole.
     """
 
     kind: Literal["subject", "board"] = "board"
@@ -106,7 +84,7 @@ class BoardScene:
         self.rig, self.n_views, self.seed, self.rate_hz = rig, n_views, seed, rate_hz
         self.light, self.noise = light_named(light), noise
         self.moments_per_view = max(1, round(hold_s * rate_hz))
-        self.poses = tuple(self._draw_pose(view) for view in range(n_views))
+        self.poses = draw_poses(rig, n_views=n_views, seed=seed)
         self._rooms = {
             name: empty_room(rig.camera(name), rig.T_camera_infrared(name), self.light)
             for name in CAMERAS
@@ -174,31 +152,6 @@ class BoardScene:
         in_camera = self.rig.T_camera_infrared(name) @ pose
         return self.rig.camera(name).project(in_camera.apply(board_points_m()))
 
-    def _draw_pose(self, view: int) -> RigidTransform:
-        """Draw ``T_infrared_board`` of a view: the first that every camera sees whole."""
-        camera = self.rig.infrared
-        for attempt in range(_TRIES):
-            key = (self.seed, _POSE_STREAM, view, attempt)
-            tilt, towards = between(*_TILT_DEG, *key, 1), between(0, 2 * np.pi, *key, 2)
-            yaw, pitch = tilt * np.cos(towards), tilt * np.sin(towards)
-            roll = between(-_ROLL_DEG, _ROLL_DEG, *key, 3)
-            rotation = HeadPose(yaw, pitch, roll).rotation()
-            u, v = (between(0.1, 0.9, *key, k) for k in (4, 5))
-            pixel = np.array([u * camera.width_px, v * camera.height_px])
-            ray = np.append(camera.unproject(pixel), 1.0)
-            centre = ray * between(*_DISTANCE_M, *key, 6)
-            pose = RigidTransform(rotation, centre - rotation @ _BOARD_CENTRE_M)
-            if all(self._sees_whole(name, pose) for name in CAMERAS):
-                return pose
-        raise ConfigError(f"no pose of the board in {_TRIES} tries that all cameras see whole")
-
-    def _sees_whole(self, name: str, pose: RigidTransform) -> bool:
-        camera = self.rig.camera(name)
-        pixels = camera.project((self.rig.T_camera_infrared(name) @ pose).apply(_outline_m()))
-        low, high = pixels.min(axis=0), pixels.max(axis=0)
-        size = np.array([camera.width_px, camera.height_px])
-        return bool(np.all(low > _IMAGE_MARGIN_PX) and np.all(high < size - 1 - _IMAGE_MARGIN_PX))
-
     def _show(self, view: int) -> _Shown:
         color = self._color_sensor(view)
         paper, toner, depth_m, cosine = self._cast("infrared", view)
@@ -231,7 +184,7 @@ class BoardScene:
         """Return coverage by paper and by toner, depth and cosine, (H, W) float32 each."""
         camera, in_camera = self.rig.camera(name), self.rig.T_camera_infrared(name)
         pose = in_camera @ self.poses[view]
-        pixels = camera.project(pose.apply(_outline_m()))
+        pixels = camera.project(pose.apply(outline_m(border_m=BORDER_M)))
         x0, y0 = (int(low) for low in np.floor(pixels.min(axis=0)) - 2)
         x1, y1 = (int(high) for high in np.ceil(pixels.max(axis=0)) + 3)
         box = np.array(
@@ -243,7 +196,7 @@ class BoardScene:
         cast_board(
             rays,
             np.column_stack([pose.rotation, pose.translation_m]),
-            np.array([_WIDTH_M, _HEIGHT_M, _MARGIN_M]),
+            np.array([WIDTH_M, HEIGHT_M, BORDER_M]),
             SQUARE_M,
             _SUBSAMPLES,
             box,
@@ -253,17 +206,6 @@ class BoardScene:
             cosine,
         )
         return paper, toner, depth_m, cosine
-
-
-def _outline_m() -> NDArray[np.float64]:
-    """Edge of the board, points every few centimetres, board frame: lines bend in images."""
-    t = np.linspace(0, 1, 9)
-    x0, y0 = -SQUARE_M - _MARGIN_M, -SQUARE_M - _MARGIN_M
-    x1, y1 = x0 + _WIDTH_M + 2 * _MARGIN_M, y0 + _HEIGHT_M + 2 * _MARGIN_M
-    across, along = x0 + (x1 - x0) * t, y0 + (y1 - y0) * t
-    sides = [(across, 0 * t + y0), (across, 0 * t + y1), (0 * t + x0, along), (0 * t + x1, along)]
-    outline: NDArray[np.float64] = np.concatenate([np.stack([x, y, 0 * x], -1) for x, y in sides])
-    return outline
 
 
 def _light_on_board(light: Light) -> float:
