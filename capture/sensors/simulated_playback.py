@@ -239,6 +239,10 @@ class PlaybackSensor:
         color = name == "color"
         image = loop.image(name, moment, number=number)
         device_ns, host_ns = self._device_ns(taken_ns), time.monotonic_ns()
+        affect = loop.affect(moment) if color else None
+        if affect is not None:
+            # first, so that no recording ends between a frame and its truth
+            yield truth_event(affect, device_time_ns=device_ns, host_time_ns=host_ns)
         yield Frame(
             name,
             number,
@@ -248,6 +252,3 @@ class PlaybackSensor:
             exposure_us=loop.color_exposure_us if color else None,
             gain=loop.color_gain if color else None,
         )
-        affect = loop.affect(moment) if color else None
-        if affect is not None:
-            yield truth_event(affect, device_time_ns=device_ns, host_time_ns=host_ns)

@@ -168,6 +168,10 @@ class _Device:
             if number % every:
                 continue
             color = stream == "color"
+            affect = moment.truth.affect
+            if color and affect is not None:
+                event = truth_event(affect, device_time_ns=device_ns, host_time_ns=at_ns)
+                self._writer.event(event)
             self._writer.append(
                 Frame(
                     stream,
@@ -179,10 +183,6 @@ class _Device:
                     gain=self._gain if color else None,
                 )
             )
-            affect = moment.truth.affect
-            if color and affect is not None:
-                event = truth_event(affect, device_time_ns=device_ns, host_time_ns=at_ns)
-                self._writer.event(event)
 
     def close(self) -> None:
         """Finish the recording."""

@@ -48,15 +48,15 @@ def test_the_kinect_delivers_what_it_announces() -> None:
         assert np.all(np.diff(host_ns) > 0)
 
 
-def test_frames_come_in_order_of_arrival_and_truth_follows_color() -> None:
+def test_frames_come_in_order_of_arrival_and_truth_precedes_color() -> None:
     items = collect(opened("simulated-kinect2"), 40)
     host_ns = [item.host_time_ns for item in items]
     assert host_ns == sorted(host_ns)
-    for before, item in itertools.pairwise(items):
+    for item, after in itertools.pairwise(items):
         if isinstance(item, DeviceEvent):
             assert item.kind == TRUTH_EVENT
-            assert isinstance(before, Frame)
-            assert (before.stream, before.device_time_ns) == ("color", item.device_time_ns)
+            assert isinstance(after, Frame)
+            assert (after.stream, after.device_time_ns) == ("color", item.device_time_ns)
     assert any(isinstance(item, DeviceEvent) for item in items)
 
 
