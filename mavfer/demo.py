@@ -49,8 +49,9 @@ class DemoPlan:
         Sessions recorded in real time at full size.
     session_s, loop_s : float
         Length of each session, and of the scene that is played over and over.
-    cohort_subjects, cohort_clips, cohort_board_views : int
-        Virtual subjects before reduced cameras, clips of each, and views of their board.
+    cohort_subjects, cohort_sessions, cohort_frames, cohort_board_views : int
+        Virtual subjects before reduced cameras, sessions of each (light differs), moments of a
+        session at 4 Hz, and views of their board.
     train_s : float
         Time budget of the training.
     """
@@ -62,7 +63,8 @@ class DemoPlan:
     session_s: float = 8.0
     loop_s: float = 6.0
     cohort_subjects: int = 20
-    cohort_clips: int = 12
+    cohort_sessions: int = 4
+    cohort_frames: int = 48
     cohort_board_views: int = 20
     train_s: float = 170.0
 
@@ -73,7 +75,8 @@ FAST_PLAN = DemoPlan(
     session_s=5.0,
     loop_s=2.0,
     cohort_subjects=6,
-    cohort_clips=2,
+    cohort_sessions=2,
+    cohort_frames=24,
     cohort_board_views=12,
     train_s=15.0,
 )
@@ -226,7 +229,9 @@ class _Chain:
             "--subjects",
             str(plan.cohort_subjects),
             "--clips",
-            str(plan.cohort_clips),
+            str(plan.cohort_sessions),
+            "--frames",
+            str(plan.cohort_frames),
         )
         return {"board": board, "calibration": calibration, "subjects": subjects}
 

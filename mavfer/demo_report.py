@@ -232,10 +232,10 @@ def _evaluation(page: Page, stages: Mapping[str, StageResult], folder: Path) -> 
     n_subjects = len(result["mran"]["outputs"]["valence"]["subjects"])
     page.section(
         "On unseen subjects",
-        f"Valence of {n_subjects} virtual people that neither training nor validation saw. Clips "
-        "overlap by eight frames; two predictions of a frame are averaged. Scores pool all test "
-        "frames, with population moments. The sessions of the cohort are one clip long and a clip "
-        "gets one score, so predictions are flat within a session.",
+        f"Valence of {n_subjects} virtual subject(s) that neither training nor validation saw. A "
+        "clip of four seconds gets one score; clips overlap by half and the two scores of a frame "
+        "are averaged, so predictions move in steps. Scores pool all test frames, with population "
+        "moments.",
     )
     page.table(
         ["network", "RMSE", "CC", "CCC"],
