@@ -25,7 +25,6 @@ from .raster import camera_rays
 from .rig import CAMERAS, CameraName, SimulatedRig
 from .room import empty_room
 
-_SUBSAMPLES = 4
 _PAPER, _TONER = 0.62, 0.03
 _PAPER_INFRARED, _TONER_INFRARED = 0.80, 0.10
 _BOARD_C, _TONER_K, _CONDUCTION_SIGMA_PX = 27.0, 3.0, 0.9
@@ -198,7 +197,6 @@ class BoardScene:
             np.column_stack([pose.rotation, pose.translation_m]),
             np.array([WIDTH_M, HEIGHT_M, BORDER_M]),
             SQUARE_M,
-            _SUBSAMPLES,
             box,
             paper,
             toner,
