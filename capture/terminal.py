@@ -4,12 +4,18 @@ Handlers and levels are set here and nowhere else; libraries only call ``logging
 """
 
 import argparse
+import errno
+import io
 import json
 import logging
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from .errors import MavferError
@@ -18,9 +24,21 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 _PROGRESS_INTERVAL_S = 0.2
 _PLAIN_PROGRESS_INTERVAL_S = 5.0
 _BAR_WIDTH = 24
+_REMEDIES = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "free some space or choose an output on another disk",
+    ),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS),
+        "check its permissions or choose another place",
+    ),
+    errno.EMFILE: "raise the limit of open files: ulimit -n 4096",
+}
 
 OnProgress = Callable[[int, int], None]
 """Callback ``on_progress(done, total)`` that libraries call; only commands draw."""
@@ -35,14 +53,22 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came: unwind as after Ctrl-C, so that nothing half done stays behind."""
+
+
 def run_command(handler: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
     """Call `handler` and turn the errors a user can mend into one line and an exit status.
+
+    SIGTERM unwinds like Ctrl-C, so outputs in progress are taken away in both cases.
 
     Returns
     -------
     int
-        What `handler` returned; 1 after a `MavferError` or an `OSError`; 130 after Ctrl-C.
+        What `handler` returned; 1 after a `MavferError`, an `OSError` or a lack of memory; 130
+        after Ctrl-C; 143 after SIGTERM.
     """
+    _prepare_streams()
     logging.basicConfig(
         level=logging.DEBUG if args.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
@@ -51,24 +77,95 @@ def run_command(handler: Callable[[argparse.Namespace], int], args: argparse.Nam
     for noisy in ("numba", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        return handler(args)
-    except (MavferError, OSError) as error:
+        with _terminable():
+            _check_names(args)
+            return handler(args)
+    except (MavferError, OSError, MemoryError) as error:
         if args.verbose:
             raise
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {_one_line(error)}\n")
         return EXIT_FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        terminated = isinstance(interrupt, _Terminated)
+        sys.stderr.write("terminated\n" if terminated else "interrupted\n")
+        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
+
+
+def _prepare_streams() -> None:
+    """Make sure that every file name can be shown, in any locale and with output closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller: `>&-`
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+            setattr(sys, name, nowhere)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_names(args: argparse.Namespace) -> None:
+    """Refuse arguments that no file format could keep: bytes that are not UTF-8."""
+    for value in vars(args).values():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str | Path) and not _is_utf8(str(each)):
+                raise MavferError(f"{each} is not UTF-8", remedy="rename the file or folder")
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Raise `_Terminated` on SIGTERM while the block runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's business
+        return
+
+    def terminate(_number: int, _frame: object) -> None:
+        raise _Terminated
+
+    previous = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _one_line(error: BaseException) -> str:
+    """Say what happened and, where the system's own message does not, what to do."""
+    if isinstance(error, MavferError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory (close other programs, or ask for less at once)"
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    remedy = _REMEDIES.get(error.errno or 0)
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return f"{where}{error.strerror}" + (f" ({remedy})" if remedy else "")
 
 
 def print_result(args: argparse.Namespace, result: Mapping[str, Any], text: Sequence[str]) -> None:
-    """Print `result` as JSON under ``--json``, else the lines of `text`."""
+    """Print `result` as JSON under ``--json``, else the lines of `text`.
+
+    A reader that has left (``| head -1``) had what it wanted: that is no failure.
+    """
     if args.json:
-        sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")
+        printed = json.dumps(result, indent=2, allow_nan=False) + "\n"
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in text))
-    sys.stdout.flush()
+        printed = "".join(f"{line}\n" for line in text)
+    try:
+        sys.stdout.write(printed)
+        sys.stdout.flush()
+    except OSError as error:
+        _discard_stdout()
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def _discard_stdout() -> None:
+    """Point standard output nowhere: the interpreter would fail on what is left at its end."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 @contextmanager
