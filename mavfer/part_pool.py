@@ -6,13 +6,13 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Event
 from pathlib import Path
-
-import cv2
 
 from capture.terminal import OnProgress
 
 from .part import BuildPlan, PartReport, SourceFile, build_part
+from .worker_process import prepare_worker, told_to_stop
 
 _POLL_INTERVAL_S = 0.2
 _Messages = SimpleQueue[tuple[int, int, int]]
@@ -47,9 +47,9 @@ class _Worker:
 _worker: _Worker | None = None
 
 
-def _start_worker(plan: BuildPlan, messages: _Messages) -> None:
+def _start_worker(plan: BuildPlan, messages: _Messages, stop: Event) -> None:
     global _worker
-    cv2.setNumThreads(1)
+    prepare_worker(stop)
     _worker = _Worker(plan, messages)
 
 
@@ -57,7 +57,13 @@ def _run_in_worker(index: int, file: SourceFile, part: Path) -> PartReport:
     if _worker is None:
         raise RuntimeError("called outside a worker process")
     messages = _worker.messages
-    return build_part(index, file, part, _worker.plan, lambda *counts: messages.put(counts))
+
+    def send(index: int, done: int, total: int) -> None:
+        if told_to_stop():
+            raise KeyboardInterrupt
+        messages.put((index, done, total))
+
+    return build_part(index, file, part, _worker.plan, send)
 
 
 def build_in_processes(
@@ -70,21 +76,27 @@ def build_in_processes(
     """Build every source to its part in at most `workers` processes; reports in their order."""
     context = multiprocessing.get_context("spawn")
     messages: _Messages = context.SimpleQueue()
+    stop = context.Event()
     with ProcessPoolExecutor(
         min(workers, len(sources)),
         mp_context=context,
         initializer=_start_worker,
-        initargs=(plan, messages),
+        initargs=(plan, messages, stop),
     ) as pool:
         futures = [
             pool.submit(_run_in_worker, index, source, part)
             for index, (source, part) in enumerate(zip(sources, parts, strict=True))
         ]
         waiting: set[Future[PartReport]] = set(futures)
-        while waiting:
-            _, waiting = wait(waiting, timeout=_POLL_INTERVAL_S)
-            while not messages.empty():
-                progress.set(*messages.get())
+        try:
+            while waiting:
+                _, waiting = wait(waiting, timeout=_POLL_INTERVAL_S)
+                while not messages.empty():
+                    progress.set(*messages.get())
+        finally:  # after Ctrl-C the pool would work through everything that waits
+            stop.set()
+            for future in waiting:
+                future.cancel()
     return [report_of(future, source) for future, source in zip(futures, sources, strict=True)]
 
 

@@ -4,15 +4,12 @@ import fcntl
 import json
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context, parent_process
-from multiprocessing.synchronize import Event
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from capture.terminal import OnProgress
 
 from .errors import DatasetError
 from .simulate import MAX_SEED, camera_scale
+from .worker_process import prepare_worker, told_to_stop
 
 LIGHTS = ("normal", "side", "dim", "near-dark")
 """Cycled over the clips of every subject, so that light says nothing about who it is."""
@@ -173,7 +171,7 @@ def _write_in_processes(
         ProcessPoolExecutor(
             min(n_workers, len(by_subject)),
             mp_context=context,
-            initializer=_start_worker,
+            initializer=prepare_worker,
             initargs=(stop,),
         ) as pool,
     ):
@@ -198,31 +196,9 @@ def _write_in_processes(
                 future.cancel()
 
 
-_stop: Event | None = None
-"""Set in a worker when the parent wants it to end after the session in hand."""
-
-
-def _start_worker(stop: Event) -> None:
-    """Prepare a worker: one thread, Ctrl-C is the parent's business, no life without it."""
-    global _stop
-    _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
-def _exit_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _write_clips(root: Path, plan: SubjectsPlan, subject: int, clips: list[int]) -> None:
     for clip in clips:
-        if _stop is not None and _stop.is_set():
+        if told_to_stop():
             return
         write_clip(root, plan, subject, clip)
 
