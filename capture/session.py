@@ -7,7 +7,7 @@ import json
 import uuid as uuids
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +41,14 @@ class Consent:
     share: bool = False
     publish_pictures: bool = False
     until: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.until is not None:
+            date.fromisoformat(self.until)
+
+    def ended(self, today: date) -> bool:
+        """Tell whether `today` is after the last day of the consent."""
+        return self.until is not None and today > date.fromisoformat(self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +302,17 @@ def read_manifest(path: Path) -> Manifest:
         raise RecordingError(
             f"{path} has no {MANIFEST_NAME}", remedy="pass the folder of a session"
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecordingError(f"{file} cannot be read: {error}") from error
+    except NotADirectoryError:
+        raise RecordingError(
+            f"{path} is no folder", remedy="pass the folder of a session"
+        ) from None
+    except OSError as error:
+        raise RecordingError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordingError(
+            f"{file} is damaged: {error}",
+            remedy="restore it from a copy; the recordings beside it can be read one by one",
+        ) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise RecordingError(f"{file} is not a session manifest")
     if data.get("schema_version") != SCHEMA_VERSION:
@@ -306,9 +323,9 @@ def read_manifest(path: Path) -> Manifest:
         )
     try:
         manifest = decode(Manifest, data, where=str(file))
-        check_name(manifest.subject, what="subject")
+        check_name(manifest.subject, what=f"{file}: subject")
         for recording in manifest.recordings.values():
-            check_name(recording.file, what="recording file")
+            check_name(recording.file, what=f"{file}: recording file")
     except ConfigError as error:
         raise RecordingError(str(error)) from error
     return manifest

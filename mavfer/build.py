@@ -18,6 +18,8 @@ from .part_pool import BuildProgress, build_in_processes
 from .splits import assign_splits
 from .store_writer import assemble_store
 
+_NAMES_SHOWN = 3
+
 
 class SourcesFailedError(DatasetError):
     """Some sources could not be built.
@@ -113,6 +115,12 @@ def _check_sources(sources: Sequence[SourceFile], plan: BuildPlan) -> None:
             f"two sources are called {', '.join(repeated)}",
             remedy="rename one: ids must be unique in a store",
         )
+    if plan.labels is not None and not ids.keys() & set(plan.labels.sessions):
+        raise DatasetError(
+            "the labels are about none of the sources, only about "
+            f"{_some(sorted(plan.labels.sessions))}",
+            remedy="name the labels of these sources: sessions are matched by folder name",
+        )
     subjects = set()
     for source in sources:
         try:
@@ -120,6 +128,11 @@ def _check_sources(sources: Sequence[SourceFile], plan: BuildPlan) -> None:
         except RecordingError:
             return  # a session that cannot be read is reported as such, by name
     assign_splits(subjects, plan.split)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _options(plan: BuildPlan) -> dict[str, Any]:

@@ -246,6 +246,7 @@ def _report_document(reports: "Sequence[PartReport]") -> dict[str, Any]:
                 "face_percent": _percent(report.n_faces, report.n_frames),
                 "face_from_infrared": report.n_faces_infrared,
                 "labelled_frames": report.n_labelled,
+                "damage": list(report.damage),
             }
             for report in good
         },
@@ -263,6 +264,8 @@ def _text(result: dict[str, Any]) -> list[str]:
         f"{split} {share['subjects']} subjects {share['clips']} clips"
         for split, share in result["splits"].items()
     )
+    for name, video in result["videos"].items():
+        lines += [f"incomplete: {name}: {what}" for what in video["damage"]]
     lines += [f"not stored: {path}: {error}" for path, error in result["failed"].items()]
     return [
         *lines,

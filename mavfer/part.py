@@ -88,6 +88,8 @@ class PartReport:
     id, subject : str
     n_frames, n_faces, n_faces_infrared, n_labelled : int
     cpu_s : float
+    damage : tuple of str
+        What of the source could not be read, although the rest could.
     error : str or None
         Why it is not in the store.
     """
@@ -100,6 +102,7 @@ class PartReport:
     n_faces_infrared: int = 0
     n_labelled: int = 0
     cpu_s: float = 0.0
+    damage: tuple[str, ...] = ()
     error: str | None = None
 
 
@@ -191,4 +194,5 @@ def build_part(
         n_faces_infrared=int((entry.face_source == FACE_IN_INFRARED).sum()),
         n_labelled=int(labelled.sum()),
         cpu_s=time.process_time() - started_s,
+        damage=tuple(source.notes.get("damage", ())),
     )

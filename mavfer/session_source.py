@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,6 +68,12 @@ class SessionSource:
                 f"{path}: subject {manifest.subject} does not agree to be recorded",
                 remedy="leave it out and delete the recording",
             )
+        if manifest.consent.ended(date.today()):  # noqa: DTZ011 - the subject's calendar day
+            raise DatasetError(
+                f"{path}: the consent of subject {manifest.subject} ended on "
+                f"{manifest.consent.until}",
+                remedy="leave it out and delete the recording",
+            )
         # Thermal is looked up through depth, and infrared finds faces that color does not.
         needed = {*modalities, "depth"} if "thermal" in modalities else {*modalities}
         if missing := sorted(needed - session.streams.keys()):
@@ -80,6 +87,11 @@ class SessionSource:
         self.notes: Mapping[str, Any] = {
             "consent": asdict(manifest.consent),
             "session_status": manifest.status,
+            "damage": [
+                f"{name}.mcap breaks off or is damaged: {recording.damage}"
+                for name, recording in session.recordings.items()
+                if not recording.complete
+            ],
         }
         self._rig = rig
         self._modalities = modalities

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -115,3 +115,27 @@ def test_damaged_manifests_are_refused(text: str, tmp_path: Path) -> None:
 def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"no session\.json"):
         open_session(tmp_path)
+
+
+def test_a_consent_lasts_to_the_end_of_its_last_day() -> None:
+    consent = Consent(until="2030-12-31")
+    assert not consent.ended(date(2030, 12, 31))
+    assert consent.ended(date(2031, 1, 1))
+    assert not Consent().ended(date(2031, 1, 1))
+    with pytest.raises(ValueError, match="soon"):
+        Consent(until="soon")
+
+
+def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
+    folder = create_session(tmp_path, subject="S01", created=NOON)
+    file = folder.path / "session.json"
+    text = file.read_text()
+    for damaged, said in (
+        (text[: len(text) // 2], "session.json is damaged"),
+        (text.replace('"S01"', '"../S01"'), r"session.json: subject '../S01' is not allowed"),
+    ):
+        file.write_text(damaged)
+        with pytest.raises(RecordingError, match=said):
+            read_manifest(folder.path)
+    with pytest.raises(RecordingError, match="is no folder"):
+        read_manifest(file)

@@ -145,9 +145,39 @@ def test_without_consent_nothing_is_built(laboratory, tmp_path, capsys) -> None:
     assert "does not agree to be recorded" in error
 
 
+def test_after_the_consents_last_day_nothing_is_built(laboratory, tmp_path, capsys) -> None:
+    session = tmp_path / laboratory.sessions[0].name
+    shutil.copytree(laboratory.sessions[0], session)
+    manifest = json.loads((session / "session.json").read_text())
+    manifest["consent"]["until"] = "2001-12-31"
+    (session / "session.json").write_text(json.dumps(manifest))
+    status, _, error = run(
+        capsys, session, "--calibration", laboratory.calibration, "-o", tmp_path / "s.h5",
+        "--split", "none",
+    )  # fmt: skip
+    assert status == 1
+    assert "ended on 2001-12-31" in error
+
+
+def test_a_recording_that_breaks_off_is_stored_and_told(laboratory, tmp_path, capsys) -> None:
+    session = tmp_path / laboratory.sessions[0].name
+    shutil.copytree(laboratory.sessions[0], session)
+    recording = session / "kinect2.mcap"
+    recording.write_bytes(recording.read_bytes()[:-10])
+    status, summary, _ = run(
+        capsys, session, "--calibration", laboratory.calibration, "-o", tmp_path / "s.h5",
+        "--split", "none",
+    )  # fmt: skip
+    assert status == 0
+    video = summary["videos"][session.name]
+    assert video["frames"] == 18
+    assert "kinect2.mcap breaks off" in video["damage"][0]
+
+
 def test_what_cannot_be_meant_is_refused_at_once(laboratory, tmp_path, capsys) -> None:
     session, calibration = laboratory.sessions[0], laboratory.calibration
-    store = tmp_path / "s.h5"
+    store, other_labels = tmp_path / "s.h5", tmp_path / "labels.csv"
+    other_labels.write_text("session,time_s,valence,arousal,n_raters\nanother,0,0.1,0.2,3\n")
     for arguments, message in (
         ((), "nothing to build from"),
         ((session,), "sessions need a calibration"),
@@ -155,6 +185,10 @@ def test_what_cannot_be_meant_is_refused_at_once(laboratory, tmp_path, capsys) -
         ((session, session, "--calibration", calibration), "two sources are called"),
         ((session, "--calibration", calibration, "--rate-hz", "native"), "native rate"),
         ((session, "--calibration", calibration, "--modalities", "depth"), "expected color"),
+        (
+            (session, "--calibration", calibration, "--labels", other_labels),
+            "about none of the sources, only about another",
+        ),
         ((session, "--video", "x.mp4"), "cannot share a store"),
         (("--video", "x.mp4", "--subjects", "a", "b"), "names 2 for 1"),
         (("--video", tmp_path / "x.mp4"), "no video file at"),
