@@ -62,11 +62,11 @@ class DemoPlan:
     )
     session_s: float = 8.0
     loop_s: float = 6.0
-    cohort_subjects: int = 20
+    cohort_subjects: int = 18
     cohort_sessions: int = 4
     cohort_frames: int = 48
     cohort_board_views: int = 20
-    train_s: float = 170.0
+    train_s: float = 150.0
 
 
 FAST_PLAN = DemoPlan(
