@@ -4,9 +4,11 @@ The infrared field of view slides over the color image with distance (parallax),
 or copied window is wrong: 1408 x 792, the paper's, fits its rig only off-centre.
 """
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.camera import CameraModel
 from capture.transform import RigidTransform
@@ -59,29 +61,31 @@ def compute_crop_window(
     Notes
     -----
     Along one infrared ray the color pixel moves monotonically with 1/z, so `z_min_m` and
-    infinity bound every depth between them.
+    infinity bound every depth between them. Where the distortion has no inverse there is no ray
+    and so no registered depth: the field ends at the last pixels, from the middle, that have one.
     """
+    field = _Field.of(infrared)
     if z_min_m is not None:
-        return _largest_window(color, infrared, T_color_infrared, z_min_m)
+        return _largest_window(color, field, T_color_infrared, z_min_m)
     for centimetres in range(_NEAREST_CM, _FARTHEST_CM + 1):
         try:
-            window = _largest_window(color, infrared, T_color_infrared, centimetres / 100)
+            window = _largest_window(color, field, T_color_infrared, centimetres / 100)
         except CalibrationError:
             continue
         if (window.width_px, window.height_px) == paper_window_px(color):
             return window
-    return _largest_window(color, infrared, T_color_infrared, _FALLBACK_Z_MIN_M)
+    return _largest_window(color, field, T_color_infrared, _FALLBACK_Z_MIN_M)
 
 
 def _largest_window(
-    color: CameraModel, infrared: CameraModel, T_color_infrared: RigidTransform, z_min_m: float
+    color: CameraModel, field: "_Field", T_color_infrared: RigidTransform, z_min_m: float
 ) -> CropWindow:
     width_px, height_px = paper_window_px(color)
-    top, bottom = _shared_span_px(color, infrared, T_color_infrared, z_min_m, along="y")
+    top, bottom = _shared_span_px(color, field, T_color_infrared, z_min_m, along="y")
     height_px = min(height_px, bottom - top + 1)
     y_px = top + (bottom - top + 1 - height_px) // 2
     left, right = _shared_span_px(
-        color, infrared, T_color_infrared, z_min_m, along="x", beside=(y_px, y_px + height_px)
+        color, field, T_color_infrared, z_min_m, along="x", beside=(y_px, y_px + height_px)
     )
     if (width_px, height_px) != paper_window_px(color) or width_px > right - left + 1:
         width_px = min(width_px, right - left + 1, int(height_px * _ASPECT)) // 2 * 2
@@ -100,31 +104,66 @@ def _largest_window(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Field:
+    """Rays (x, y, 1) through the edges of a camera's field, (N, 3) each.
+
+    Attributes
+    ----------
+    left, right, top, bottom : (N, 3) float64
+        Of every row or column whose middle pixel has a ray.
+    """
+
+    left: NDArray[np.float64]
+    right: NDArray[np.float64]
+    top: NDArray[np.float64]
+    bottom: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, camera: CameraModel) -> Self:
+        """Find the outermost pixels that have rays."""
+        rays = np.dstack([camera.rays(), np.ones((camera.height_px, camera.width_px))])
+        upright = rays.transpose(1, 0, 2)
+        return cls(
+            left=_first_rays(rays),
+            right=_first_rays(rays[:, ::-1]),
+            top=_first_rays(upright),
+            bottom=_first_rays(upright[:, ::-1]),
+        )
+
+
+def _first_rays(rays: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return of each row of (H, W, 3) the first ray of those that reach the middle unbroken."""
+    middle = rays.shape[1] // 2
+    lost = np.isnan(rays[:, : middle + 1, 0])
+    unbroken = middle - np.argmax(lost[:, ::-1], axis=1) + 1
+    first = np.where(lost.any(axis=1), unbroken, 0)
+    rows = np.flatnonzero(~lost[:, middle])
+    edge: NDArray[np.float64] = rays[rows, first[rows]]
+    return edge
+
+
 def _shared_span_px(
     color: CameraModel,
-    infrared: CameraModel,
+    field: _Field,
     T_color_infrared: RigidTransform,
     z_min_m: float,
     *,
     along: Literal["x", "y"],
     beside: tuple[int, int] | None = None,
 ) -> tuple[int, int]:
-    """Return the first and last color column (or row) inside the infrared edges at any depth.
+    """Return the first and last color column (or row) inside the field's edges at any depth.
 
     Only the parts of the edges that lie `beside` the window count: half-open range of the other
     coordinate, the whole color image by default.
     """
     ideal = color.without_distortion()
-    size_px = (infrared.width_px, infrared.height_px)
     axis = 0 if along == "x" else 1
     limits_px = (color.width_px, color.height_px)
     first, stop = beside or (0, limits_px[1 - axis])
     bounds = [0.0, limits_px[axis] - 1.0]
-    positions = np.arange(size_px[1 - axis], dtype=np.float64)
-    for which, position in enumerate((0.0, size_px[axis] - 1.0)):
-        edge_px = np.full((len(positions), 2), position)
-        edge_px[:, 1 - axis] = positions
-        rays = np.concatenate([infrared.unproject(edge_px), np.ones((len(positions), 1))], axis=1)
+    edges = (field.left, field.right) if along == "x" else (field.top, field.bottom)
+    for which, rays in enumerate(edges):
         for inverse_z in (1 / z_min_m, 0.0):
             pixels = ideal.project(
                 rays @ T_color_infrared.rotation.T + inverse_z * T_color_infrared.translation_m

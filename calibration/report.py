@@ -85,6 +85,7 @@ def report_document(result: SessionCalibration) -> dict[str, Any]:
             "paper_window_fits": rig.quality["paper_window_fits"],
         },
         "rejected": rig.quality["rejected"],
+        "warnings": rig.quality["warnings"],
         "views": [_view_document(result, number) for number in range(len(result.views))],
     }
 
@@ -98,7 +99,8 @@ def summary_lines(result: SessionCalibration) -> list[str]:
             f"{name:9s} {camera['n_views']:3d} of {len(result.views)} views  "
             f"reprojection {camera['rms_px']:.3f} px rms, {camera['max_error_px']:.2f} px max  "
             f"f {camera['fx_px']:.1f} {camera['fy_px']:.1f}  "
-            f"c {camera['cx_px']:.1f} {camera['cy_px']:.1f} px"
+            f"c {camera['cx_px']:.1f} {camera['cy_px']:.1f} px  "
+            f"board over {100 * camera['covered_share']:.0f} %"
         )
     for name, transform in document["transforms"].items():
         x, y, z = transform["translation_mm"]
@@ -120,6 +122,7 @@ def summary_lines(result: SessionCalibration) -> list[str]:
         f"at {window['x_px']},{window['y_px']} for z >= {window['z_min_m']} m{fits}"
     )
     lines += [f"left out: {what}: {why}" for what, why in document["rejected"].items()]
+    lines += [f"warning: {what}" for what in document["warnings"]]
     return lines
 
 

@@ -13,6 +13,7 @@ from capture.terminal import OnProgress
 
 from .adjustment import State
 from .board import BoardSpec
+from .coverage import coverage_warnings, covered_share
 from .crop_window import compute_crop_window, paper_window_px
 from .cross_validation import CrossValidation, cross_validate
 from .depth_shift import DepthShift, estimate_depth_shift
@@ -154,9 +155,17 @@ def _quality(
     views: Sequence[BoardView],
 ) -> dict[str, Any]:
     adjustment = solution.adjustment
+    covered = {
+        name: covered_share(
+            (view[name] for view in solution.problem.views.values() if name in view),
+            solution.state.cameras[name],
+        )
+        for name in solution.problem.cameras
+    }
     cameras = {
         name: {
             "rms_px": round(solution.rms_px(name), 4),
+            "covered_share": round(covered[name], 3),
             "corner_noise_px": round(adjustment.sigma_px[name], 4),
             "n_views": len(solution.residuals_px[name]),
             "std": {key: float(f"{value:.3g}") for key, value in adjustment.std[name].items()},
@@ -185,6 +194,7 @@ def _quality(
         "depth_shift_std_error_mm": round(shift.std_error_mm, 4),
         "depth_shift_n_views": len(shift.view_shift_mm),
         "rejected": rejected,
+        "warnings": list(coverage_warnings(covered, solution.state.cameras)),
     }
 
 

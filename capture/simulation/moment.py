@@ -33,7 +33,8 @@ class Truth:
     T_infrared_board : RigidTransform or None
         Board frame (x along the short side, y along the long one, z away from the viewer).
     corners_px : mapping of camera to (35, 2) float64
-        Inner corners, row by row of five.
+        Inner corners, row by row of five; projected even where the camera does not see the
+        board, so they may lie outside its image.
     """
 
     depth_m: NDArray[np.float32]

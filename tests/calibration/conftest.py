@@ -59,9 +59,9 @@ def measure_depth() -> Callable[[AnalyticScene, CameraModel, float], NDArray[np.
 
 @pytest.fixture(scope="session")
 def board_scene() -> BoardScene:
-    """Fourteen views of the board by a reduced rig, noise on."""
+    """Twenty views of the board by a reduced rig, noise on; ten of them whole in thermal."""
     rig = kinect2_rig(scale={"color": 0.45, "infrared": 0.6, "thermal": 0.45})
-    return BoardScene(rig, n_views=14, seed=11, hold_s=0.6, rate_hz=10)
+    return BoardScene(rig, n_views=20, seed=11, hold_s=0.6, rate_hz=10)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,7 @@ def board_session(board_scene: BoardScene, tmp_path_factory: pytest.TempPathFact
         board_scene,
         subject="BOARD",
         rate_hz=10,
-        n_frames=14 * 6,
+        n_frames=20 * 6,
         kind="board",
     )
 

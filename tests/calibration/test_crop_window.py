@@ -1,5 +1,7 @@
 """The crop window: every pixel of it has depth at every distance it claims to hold for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,24 @@ def test_every_pixel_of_the_window_has_depth_from_the_nearest_distance_on(z_min_
         seen = rig.infrared.project(rig.T_color_infrared.inverse().apply(points_m))
         assert (seen >= -0.5).all()
         assert (seen <= [rig.infrared.width_px - 0.5, rig.infrared.height_px - 0.5]).all()
+
+
+@pytest.mark.parametrize("k2", [-0.32, -0.4, -0.6])
+def test_the_window_keeps_to_pixels_that_have_a_ray(k2):
+    rig = kinect2_rig(scale=0.3)
+    folding = replace(rig.infrared, distortion=(0.1, k2, 0.0, 0.0, 0.0))
+    assert np.isnan(folding.rays()).any()
+    window = compute_crop_window(rig.color, folding, rig.T_color_infrared, z_min_m=0.6)
+    ends_x = window.x_px + np.array([0, window.width_px - 1])
+    ends_y = window.y_px + np.array([0, window.height_px - 1])
+    pixels = [(x, y) for x in np.linspace(*ends_x, 30) for y in np.linspace(*ends_y, 30)]
+    rays = rig.color.without_distortion().unproject(np.array(pixels))
+    for z_m in (0.62, 1.0, 5.0):
+        points_m = np.concatenate([rays, np.ones((len(rays), 1))], axis=1) * z_m
+        in_infrared = rig.T_color_infrared.inverse().apply(points_m)
+        back = folding.unproject(folding.project(in_infrared))
+        wanted = in_infrared[:, :2] / in_infrared[:, 2:]
+        assert np.abs(back - wanted).max() < 1e-4
 
 
 def test_a_nearer_limit_gives_a_smaller_window_of_the_same_shape():
