@@ -108,10 +108,11 @@ def _synchronisation(page: Page, sessions: list[Session], pictures: Path) -> Non
         rows,
     )
     figure = pictures / "synchronisation.png"
-    synchronisation_figure(sessions[-1], figure)
+    shown = next(s for s in sessions if s.manifest.kind == "subject")
+    synchronisation_figure(shown, figure)
     page.picture(
         figure,
-        f"Session {sessions[-1].id}: distance in time from every color frame to the nearest frame "
+        f"Session {shown.id}: distance in time from every color frame to the nearest frame "
         "of each other stream. Depth and infrared share an exposure; thermal runs at 10 fps, free.",
     )
 
@@ -121,7 +122,8 @@ def _calibration(page: Page, stages: Mapping[str, StageResult], folder: Path) ->
     page.section(
         "Calibration",
         "Intrinsics of three cameras, transforms to the color camera, the shift between infrared "
-        "and depth, and the window of the color image that depth covers.",
+        "and depth, and the window of the color image that depth covers. The held-out error says "
+        "how well views that were left out of the solution are predicted from one camera to color.",
     )
     page.table(
         ["camera", "views", "reprojection, px rms", "worst corner, px", "fx", "fy", "cx", "cy"],
@@ -132,13 +134,14 @@ def _calibration(page: Page, stages: Mapping[str, StageResult], folder: Path) ->
         ],
     )
     page.table(
-        ["transform", "translation, mm", "baseline, mm", "rotation, °"],
+        ["transform", "translation, mm", "baseline, mm", "rotation, °", "held-out error, px rms"],
         [
             [
                 name,
                 ", ".join(f"{value:.2f}" for value in t["translation_mm"]),
                 float(t["baseline_mm"]),
                 float(t["angle_deg"]),
+                _or_dash(result["held_out_rms_px"][f"{name.removeprefix('T_color_')}_to_color"]),
             ]
             for name, t in result["transforms"].items()
         ],
