@@ -101,8 +101,8 @@ def _add_board(kinds: _Commands) -> None:
     parser = kinds.add_parser(
         "board",
         help="a checkerboard session for mavfer-calibrate",
-        description="Write one session in which all cameras see the 5x7 checkerboard, held "
-        "still in one pose after the other.",
+        description="Write one session of the 5x7 checkerboard, held still in one pose after the "
+        "other: half of them before all cameras, half out at the edges of color and infrared.",
         epilog="example:\n  mavfer simulate board -o virtual-board --views 30\n",
         formatter_class=_RAW,
     )
