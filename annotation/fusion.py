@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .errors import AnnotationError
 from .labels import SessionLabels
-from .strict_csv import NS_PER_S
+from .strict_csv import MAX_TIME_S, NS_PER_S
 from .trace import Trace
 
 MAX_GRID_RATE_HZ = 1000.0
@@ -47,14 +47,15 @@ class FusionOptions:
     max_gap_s: float | None = None
 
     def __post_init__(self) -> None:
-        positive = {"scale": self.scale}
-        if self.max_gap_s is not None:
-            positive["max_gap_s"] = self.max_gap_s
-        for name, value in positive.items():
-            if not (math.isfinite(value) and value > 0):
-                raise AnnotationError(f"{name} is {value:g}, expected a number above 0")
-        if not (math.isfinite(self.lag_s) and self.lag_s >= 0):
-            raise AnnotationError(f"lag_s is {self.lag_s:g}, expected 0 or more seconds")
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise AnnotationError(f"scale is {self.scale:g}, expected a number above 0")
+        if self.max_gap_s is not None and not 0 < self.max_gap_s <= MAX_TIME_S:
+            raise AnnotationError(
+                f"max_gap_s is {self.max_gap_s:g}, expected a number above 0, at most "
+                f"{MAX_TIME_S:g}"
+            )
+        if not 0 <= self.lag_s <= MAX_TIME_S:
+            raise AnnotationError(f"lag_s is {self.lag_s:g}, expected 0 to {MAX_TIME_S:g} seconds")
         if self.min_raters is not None and self.min_raters < 1:
             raise AnnotationError(f"min_raters is {self.min_raters}, expected 1 or more")
 

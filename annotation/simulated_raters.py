@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import AnnotationError
+from .fusion import MAX_GRID_RATE_HZ
 from .raters_csv import RAW_SCALE
-from .strict_csv import NS_PER_S
+from .strict_csv import MAX_TIME_S, NS_PER_S
 from .trace import Trace, interpolate
 
 DEFAULT_LAG_S = 0.4
@@ -59,7 +60,7 @@ def draw_profile(
     name: str, *, seed: int, lag_s: float = DEFAULT_LAG_S, noise: float = DEFAULT_NOISE
 ) -> RaterProfile:
     """Draw a rater: the same `seed` and `name` give the same person."""
-    if not (math.isfinite(lag_s) and lag_s >= 0 and math.isfinite(noise) and noise >= 0):
+    if not (0 <= lag_s <= MAX_TIME_S and math.isfinite(noise) and noise >= 0):
         raise AnnotationError(
             f"a rater's lag and noise must be 0 or more, got {lag_s:g} s and {noise:g}"
         )
@@ -98,8 +99,10 @@ def rate(
     Trace
         On the scale of -10 to 10, in steps of 1.
     """
-    if not (math.isfinite(rate_hz) and rate_hz > 0):
-        raise AnnotationError(f"rate_hz is {rate_hz:g}, expected a number above 0")
+    if not 0 < rate_hz <= MAX_GRID_RATE_HZ:
+        raise AnnotationError(
+            f"rate_hz is {rate_hz:g}, expected a number above 0, at most {MAX_GRID_RATE_HZ:g}"
+        )
     first_ns, last_ns = int(truth.time_ns[0]), int(truth.time_ns[-1])
     n_steps = int((last_ns - first_ns) * rate_hz / NS_PER_S)
     ticks = first_ns + np.round(np.arange(n_steps + 1) * (NS_PER_S / rate_hz)).astype(np.int64)

@@ -38,6 +38,8 @@ from .summary import summarise_recording, summarise_report
 Phase = Literal["starting", "arming", "recording", "stopping", "saving"]
 
 START_LEAD_NS = 1_500_000_000
+MAX_DURATION_S = 1e6
+"""Eleven days: more is a typing error, and far from where nanoseconds overflow."""
 """How far ahead the start is announced."""
 _STOP_LEAD_NS = 1_000_000_000
 _MIN_STOP_LEAD_NS = 300_000_000
@@ -114,8 +116,10 @@ def record_session(
         `stop` was set before the start.
     """
     check_name(subject, what="subject")
-    if duration_s is not None and not duration_s > 0:
-        raise ControlError(f"duration of {duration_s:g} s, expected more than 0")
+    if duration_s is not None and not 0 < duration_s <= MAX_DURATION_S:
+        raise ControlError(
+            f"duration of {duration_s:g} s, expected more than 0, at most {MAX_DURATION_S:g}"
+        )
     report = on_progress or (lambda _: None)
     with ExitStack() as stack:
         report(Progress("starting", 0.0, {}))

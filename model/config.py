@@ -20,6 +20,7 @@ _ENCODER_REDUCTION = 8  # three 2x2 pools
 _HEAD_POOLS = 4
 _MAX_SIDE = 1024
 _MAX_UNITS = 65_536
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,8 @@ class TrainConfig:
         for name in ("batch_size", "max_steps", "validate_every"):
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ModelError(f"seed is {self.seed}, expected 0 to {MAX_SEED}")
         if not self.learning_rate > 0 or self.warmup_steps < 0 or self.ccc_weight < 0:
             raise ModelError(
                 f"learning_rate {self.learning_rate}, warmup_steps {self.warmup_steps}, "

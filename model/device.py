@@ -4,6 +4,8 @@ import torch
 
 from .errors import ModelError
 
+_MAX_THREADS = 1024
+
 
 def chosen_device(name: str, *, threads: int | None = None) -> torch.device:
     """Return the device called `name` and set the number of CPU threads.
@@ -20,8 +22,8 @@ def chosen_device(name: str, *, threads: int | None = None) -> torch.device:
         No such device here, or a number of threads below 1.
     """
     if threads is not None:
-        if threads < 1:
-            raise ModelError(f"{threads} threads asked for, expected at least 1")
+        if not 1 <= threads <= _MAX_THREADS:
+            raise ModelError(f"{threads} threads asked for, expected 1 to {_MAX_THREADS}")
         torch.set_num_threads(threads)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

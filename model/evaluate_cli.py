@@ -55,10 +55,13 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     from .checkpoint import load_checkpoint
     from .device import chosen_device
+    from .errors import ModelError
     from .evaluate import evaluate
     from .results import check_output, summarise, write_results
     from .run_folder import CHECKPOINT
 
+    if args.batch_size < 1:
+        raise ModelError(f"--batch-size is {args.batch_size}, expected at least 1")
     check_output(args.output, overwrite=args.overwrite)
     path = args.checkpoint / CHECKPOINT if args.checkpoint.is_dir() else args.checkpoint
     device = chosen_device(args.device, threads=args.threads)

@@ -84,11 +84,16 @@ def _train(args: argparse.Namespace) -> int:
     from mavfer.store import open_store
 
     from .device import chosen_device
+    from .errors import ModelError
     from .figures import draw_curves
     from .run_folder import CURVES, RunFolder
     from .settings import chosen_configs, resumed_configs
     from .train import TrainPlan, train
 
+    if args.max_seconds is not None and not args.max_seconds >= 0:
+        raise ModelError(f"--max-seconds is {args.max_seconds:g}, expected 0 or more")
+    if args.workers < 0:
+        raise ModelError(f"--workers is {args.workers}, expected 0 or more")
     device = chosen_device(args.device, threads=args.threads)
     with open_store(args.store) as store:
         if args.resume:

@@ -105,6 +105,16 @@ def test_fusion_does_not_depend_on_the_order_of_raters_and_stays_in_range(rows, 
     assert np.all(np.abs(one.valence) <= 1.0)
 
 
+BAD_OPTIONS: list[dict[str, float]] = [
+    {"scale": -1.0},
+    {"lag_s": -1.0},
+    {"lag_s": 1e300},
+    {"min_raters": 0},
+    {"max_gap_s": 0.0},
+    {"max_gap_s": 1e300},
+]
+
+
 def test_impossible_requests_are_refused():
     said = [trace("A", [0, 1], [1, 2]), trace("B", [2, 3], [1, 2])]
     with pytest.raises(AnnotationError, match="no moment was rated by all"):
@@ -115,7 +125,7 @@ def test_impossible_requests_are_refused():
         fuse(said, FusionOptions(scale=1.0))
     with pytest.raises(AnnotationError, match="rate_hz is 0"):
         fuse(said, FusionOptions(rate_hz=0.0))
-    for bad in ({"scale": -1.0}, {"lag_s": -1.0}, {"min_raters": 0}, {"max_gap_s": 0.0}):
+    for bad in BAD_OPTIONS:
         with pytest.raises(AnnotationError, match=f"{next(iter(bad))} is"):
             FusionOptions(**bad)
 

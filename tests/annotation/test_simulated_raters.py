@@ -59,5 +59,9 @@ def test_one_moment_is_enough():
 def test_impossible_raters_are_refused():
     with pytest.raises(AnnotationError, match="lag and noise"):
         draw_profile("R1", seed=0, lag_s=-1.0)
+    with pytest.raises(AnnotationError, match="lag and noise"):
+        draw_profile("R1", seed=0, lag_s=1e300)
+    with pytest.raises(AnnotationError, match="at most 1000"):
+        rate(truth(), draw_profile("R1", seed=0), seed=0, rate_hz=1e300)
     with pytest.raises(AnnotationError, match="rate_hz is 0"):
         rate(truth(), draw_profile("R1", seed=0), seed=0, rate_hz=0.0)

@@ -149,6 +149,16 @@ def test_a_sensor_that_is_not_ready_prevents_the_start_and_leaves_nothing(
     assert list(root.iterdir()) == []
 
 
+@pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan"), float("inf"), 1e20])
+def test_durations_that_cannot_be_meant_are_refused(
+    duration_s: float, rig_toml: MakeRig, tmp_path: Path
+) -> None:
+    rig, root = load_rig_config(rig_toml(good=KINECT2)), tmp_path / "root"
+    with pytest.raises(ControlError, match="expected more than 0"):
+        record_session(rig, root, subject="S01", duration_s=duration_s)
+    assert not root.exists()
+
+
 def test_two_sensors_with_one_stream_are_refused(rig_toml: MakeRig, tmp_path: Path) -> None:
     rig = rig_toml(one=A65, other=A65)
     with pytest.raises(ControlError, match="stream 'thermal' is also one of one"):

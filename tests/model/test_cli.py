@@ -45,6 +45,9 @@ def test_text_report_and_knock_out(
     assert "time budget used up" in capsys.readouterr().out
     out = str(tmp_path / "evaluation")
     arguments = [str(run), str(store_path), "-o", out, "--quiet", "--knock-out", "zero-guides"]
+    assert evaluate_cli.main([*arguments, "--batch-size", "0"]) == 1
+    assert "--batch-size is 0" in capsys.readouterr().err
+    assert not Path(out).exists()
     assert evaluate_cli.main(arguments) == 0
     text = capsys.readouterr().out
     assert "zero-guides" in text
@@ -60,6 +63,12 @@ def test_text_report_and_knock_out(
         (("--modalities", "color,infrared"), "expected among"),
         (("--device", "cuda:99"), "CUDA devices"),
         (("--device", "toaster"), "no device 'toaster'"),
+        (("--seed", "-1"), "seed is -1"),
+        (("--seed", str(10**20)), "seed is 1000"),
+        (("--threads", str(10**20)), "threads asked for"),
+        (("--workers", "-1"), "--workers is -1"),
+        (("--max-seconds", "nan"), "--max-seconds is nan"),
+        (("--max-seconds", "-1"), "--max-seconds is -1"),
     ],
 )
 def test_wrong_options_are_one_line(
