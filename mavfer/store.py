@@ -18,13 +18,14 @@ from .splits import SPLITS, Split
 from .store_schema import (
     DIMENSIONS,
     FORMAT,
+    MAX_CLIP_LENGTH,
     SCHEMA_VERSION,
     Dimension,
     StoreModality,
     VideoInfo,
+    VideoKind,
     check_modalities,
-    crop_dtype,
-    crop_shape,
+    columns,
 )
 
 _REBUILD = "build it again with mavfer-build-dataset"
@@ -58,13 +59,13 @@ class ClipStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path).resolve()
+        self.path = Path(path).absolute()
         self._file: h5py.File | None = None
         self._pid = -1
         with _opened(self.path) as file:
             self._read_root(file)
             self.videos: Mapping[str, VideoInfo] = {
-                name: self._read_video(name, file["videos"][name])
+                name: self._read_video(name, file["videos"].get(name))
                 for name in sorted(file["videos"])
             }
         self.provenance: Mapping[str, Any] = {
@@ -95,52 +96,58 @@ class ClipStore:
             rate_hz = float(attrs["rate_hz"])
             self.rate_hz = rate_hz if rate_hz > 0 else None
             self.landmarks = int(attrs["landmarks"])
-            self.stats: Mapping[str, Mapping[str, Any]] = json.loads(attrs["stats"])
-            self._root_provenance: Mapping[str, Any] = json.loads(attrs["provenance"])
+            self.stats: Mapping[str, Mapping[str, Any]] = _table(json.loads(attrs["stats"]))
+            for entry in self.stats.values():
+                _table(entry)
+            self._root_provenance: Mapping[str, Any] = _table(json.loads(attrs["provenance"]))
             self.fingerprint = str(attrs["fingerprint"])
             self.software_version = str(attrs["software_version"])
         except (KeyError, ValueError, TypeError) as error:
             raise DatasetError(
                 f"{self.path}: root attribute missing or damaged ({error})", remedy=_REBUILD
             ) from error
-        if "videos" not in file:
+        if not 1 <= self.clip_length <= MAX_CLIP_LENGTH or self.crop_px < 1:
+            raise DatasetError(
+                f"{self.path}: clips of {self.clip_length} frames of {self.crop_px} px, expected "
+                f"1 to {MAX_CLIP_LENGTH} frames of at least 1 px",
+                remedy=_REBUILD,
+            )
+        if not isinstance(file.get("videos"), h5py.Group):
             raise DatasetError(f"{self.path} has no /videos group", remedy=_REBUILD)
 
-    def _read_video(self, name: str, group: h5py.Group) -> VideoInfo:
+    def _read_video(self, name: str, group: object) -> VideoInfo:
+        where = f"{self.path}: video {name}"
+        if not isinstance(group, h5py.Group):
+            raise DatasetError(f"{where} is no group", remedy=_REBUILD)
         try:
-            n_frames = len(group["time_ns"])
-            split = group.attrs["split"]
+            n_frames = len(_dataset(group, "time_ns"))
+            expected = columns(
+                n_frames,
+                modalities=self.modalities,
+                crop_px=self.crop_px,
+                landmarks=self.landmarks,
+            )
+            for column, (shape, dtype) in expected.items():
+                found = _dataset(group, column)
+                if found.shape != shape or found.dtype != dtype:
+                    raise DatasetError(
+                        f"{where}: {column} is {found.shape} {found.dtype}, expected "
+                        f"{shape} {dtype}",
+                        remedy=_REBUILD,
+                    )
             info = VideoInfo(
                 id=name,
                 subject=str(group.attrs["subject"]),
-                split=cast(Split, split),
+                split=cast(Split, str(group.attrs["split"])),
                 n_frames=n_frames,
-                kind=group.attrs["kind"],
+                kind=cast(VideoKind, str(group.attrs["kind"])),
                 source=str(group.attrs["source"]),
             )
-            for modality in self.modalities:
-                expected = (n_frames, *crop_shape(modality, self.crop_px))
-                found = group[modality]
-                if found.shape != expected or found.dtype != crop_dtype(modality):
-                    raise DatasetError(
-                        f"{self.path}: video {name}: {modality} is {found.shape} {found.dtype}, "
-                        f"expected {expected} {crop_dtype(modality)}",
-                        remedy=_REBUILD,
-                    )
-            for column in (*DIMENSIONS, "valid/face", "landmarks_px", "T_crop_color"):
-                if len(group[column]) != n_frames:
-                    raise DatasetError(
-                        f"{self.path}: video {name}: {column} has {len(group[column])} rows, "
-                        f"expected {n_frames}",
-                        remedy=_REBUILD,
-                    )
-        except KeyError as error:
+        except (KeyError, TypeError) as error:
+            raise DatasetError(f"{where} lacks a part ({error})", remedy=_REBUILD) from error
+        if info.split not in SPLITS:
             raise DatasetError(
-                f"{self.path}: video {name} lacks a part ({error})", remedy=_REBUILD
-            ) from error
-        if split not in SPLITS:
-            raise DatasetError(
-                f"{self.path}: video {name} has split {split!r}, expected {', '.join(SPLITS)}"
+                f"{where} has split {info.split!r}, expected {', '.join(SPLITS)}", remedy=_REBUILD
             )
         return info
 
@@ -191,9 +198,9 @@ class ClipStore:
             raise DatasetError(
                 f"rows {start}…{start + length} of video {video_id} asked for, it has {n_frames}"
             )
-        crops: NDArray[np.uint8] | NDArray[np.uint16] = self._group(video_id)[modality][
-            start : start + length
-        ]
+        crops: NDArray[np.uint8] | NDArray[np.uint16] = self._rows(
+            video_id, modality, slice(start, start + length)
+        )
         return crops
 
     def labels(self, video_id: str, dimension: Dimension) -> NDArray[np.float32]:
@@ -233,8 +240,17 @@ class ClipStore:
 
     def _column(self, video_id: str, name: str) -> NDArray[Any]:
         self._info(video_id)
-        column: NDArray[Any] = self._group(video_id)[name][:]
-        return column
+        return self._rows(video_id, name, slice(None))
+
+    def _rows(self, video_id: str, name: str, rows: slice) -> NDArray[Any]:
+        try:
+            values: NDArray[Any] = self._group(video_id)[name][rows]
+        except (OSError, KeyError) as error:
+            raise DatasetError(
+                f"{self.path}: {name} of video {video_id} cannot be read: damaged ({error})",
+                remedy=_REBUILD,
+            ) from error
+        return values
 
     def _group(self, video_id: str) -> h5py.Group:
         if self._file is None or self._pid != os.getpid():
@@ -324,6 +340,19 @@ def _open(path: Path) -> h5py.File:
             f"{path} cannot be read as HDF5: damaged, truncated or something else ({error})",
             remedy=_REBUILD,
         ) from error
+
+
+def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    found = group[name]
+    if not isinstance(found, h5py.Dataset):
+        raise TypeError(f"{name} is no data set")
+    return found
+
+
+def _table(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r:.40} where a table is expected")
+    return value
 
 
 @contextmanager

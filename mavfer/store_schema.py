@@ -1,7 +1,7 @@
 """Names and shapes of the clip store, shared by its reader and its writer."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,9 @@ FORMAT = "mavfer-clip-store"
 SCHEMA_VERSION = 1
 CHUNK_FRAMES = 16
 """One chunk holds one clip of the default length: one read, one decompression."""
+
+MAX_CROP_PX = 1024
+MAX_CLIP_LENGTH = 65_536
 
 StoreModality = Literal["color", "depth", "thermal"]
 STORE_MODALITIES: tuple[StoreModality, ...] = ("color", "depth", "thermal")
@@ -55,6 +58,22 @@ def crop_shape(modality: str, crop_px: int) -> tuple[int, ...]:
 def crop_dtype(modality: str) -> "np.dtype[np.uint8] | np.dtype[np.uint16]":
     """Element type of a modality's crops."""
     return np.dtype(np.uint8) if modality == "color" else np.dtype(np.uint16)
+
+
+def columns(
+    n_frames: int, *, modalities: tuple[StoreModality, ...], crop_px: int, landmarks: int
+) -> dict[str, tuple[tuple[int, ...], "np.dtype[Any]"]]:
+    """Shape and element type of every data set of a video, by name."""
+    flag, real = np.dtype(np.bool_), np.dtype(np.float32)
+    return {
+        **{m: ((n_frames, *crop_shape(m, crop_px)), crop_dtype(m)) for m in modalities},
+        "time_ns": ((n_frames,), np.dtype(np.int64)),
+        **dict.fromkeys(DIMENSIONS, ((n_frames,), real)),
+        "valid/face": ((n_frames,), flag),
+        **{f"valid/{m}": ((n_frames,), flag) for m in modalities if m != "color"},
+        "landmarks_px": ((n_frames, landmarks, 2), real),
+        "T_crop_color": ((n_frames, 2, 3), real),
+    }
 
 
 def check_modalities(modalities: tuple[str, ...]) -> tuple[StoreModality, ...]:

@@ -28,6 +28,8 @@ from .store_schema import (
     CHUNK_FRAMES,
     DIMENSIONS,
     FORMAT,
+    MAX_CLIP_LENGTH,
+    MAX_CROP_PX,
     SCHEMA_VERSION,
     StoreModality,
     VideoKind,
@@ -68,10 +70,15 @@ class StoreLayout:
             raise DatasetError(f"{self.landmarks} landmarks a face: expected 68 or 5")
         if check_modalities(self.modalities) != self.modalities:
             raise DatasetError(f"modalities {self.modalities} must be in the store's order")
-        if self.crop_px < 8 or self.clip_length < 1 or not 0 <= self.rate_hz < 1000:
+        if not (
+            8 <= self.crop_px <= MAX_CROP_PX
+            and 1 <= self.clip_length <= MAX_CLIP_LENGTH
+            and 0 <= self.rate_hz < 1000
+        ):
             raise DatasetError(
                 f"crop {self.crop_px} px, clip {self.clip_length} frames, {self.rate_hz} Hz: "
-                "expected a crop of at least 8 px, a clip of at least 1 frame and 0…1000 Hz"
+                f"expected a crop of 8 to {MAX_CROP_PX} px, a clip of 1 to {MAX_CLIP_LENGTH} "
+                "frames and 0…1000 Hz"
             )
 
 

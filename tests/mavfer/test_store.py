@@ -178,6 +178,29 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path, store_path: Path)
         open_store(foreign)
 
 
+def _replace(file: h5py.File, name: str, value: object) -> None:
+    group = file["videos/v1"]
+    del group[name]
+    group[name] = value
+
+
+def test_crops_that_cannot_be_unpacked_are_named(tmp_path: Path, store_path: Path) -> None:
+    damaged = tmp_path / "damaged.h5"
+    damaged.write_bytes(store_path.read_bytes())
+    with h5py.File(damaged, "r+") as file:
+        file["videos/v1/depth"].id.write_direct_chunk((0, 0, 0), b"\xff" * 40)
+    store = open_store(damaged)
+    with pytest.raises(DatasetError, match="depth of video v1 cannot be read: damaged"):
+        store.read("v1", 0, 8, "depth")
+
+
+def test_a_link_to_itself_is_no_store(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.h5"
+    loop.symlink_to(loop)
+    with pytest.raises(DatasetError, match="no clip store at"):
+        open_store(loop)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -188,6 +211,17 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path, store_path: Path)
         (lambda f: f["videos/v1"].__delitem__("depth"), "lacks a part"),
         (lambda f: f["videos/v1"].__delitem__("valence"), "lacks a part"),
         (lambda f: f["videos/v1"].attrs.__setitem__("split", "dev"), "split 'dev'"),
+        (lambda f: f["videos/v1"].attrs.__delitem__("subject"), "lacks a part"),
+        (lambda f: f["videos/v1/valid"].__delitem__("depth"), "lacks a part"),
+        (lambda f: _replace(f, "valence", np.zeros((37, 2), np.float32)), r"valence is \(37, 2\)"),
+        (lambda f: _replace(f, "time_ns", np.zeros(37, np.float32)), "time_ns is .* float32"),
+        (lambda f: _replace(f, "time_ns", h5py.SoftLink("/nowhere")), "lacks a part"),
+        (lambda f: (f.__delitem__("videos"), f.__setitem__("videos", [1])), "no /videos"),
+        (lambda f: f["videos"].__setitem__("v0", [1]), "v0 is no group"),
+        (lambda f: f["videos"].__setitem__("v0", h5py.SoftLink("/nowhere")), "v0 is no group"),
+        (lambda f: f.attrs.__setitem__("stats", '{"color": 5}'), "root attribute"),
+        (lambda f: f.attrs.__setitem__("provenance", "[]"), "root attribute"),
+        (lambda f: f.attrs.__setitem__("clip_length", 0), "clips of 0 frames"),
         (lambda f: f.attrs.__setitem__("crop_px", 16), "expected \\(5, 16, 16, 3\\)"),
     ],
 )
@@ -259,3 +293,12 @@ def test_any_length_round_trips(tmp_path_factory, n_frames: int, seed: int) -> N
         np.testing.assert_array_equal(
             store.read("v", 0, n_frames, "thermal"), crops_of(n_frames, seed)["thermal"]
         )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"crop_px": 4}, {"crop_px": 10**20}, {"clip_length": 0}, {"clip_length": 10**20}],
+)
+def test_layouts_out_of_reason_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(DatasetError, match="expected a crop of 8 to 1024 px, a clip of 1 to"):
+        StoreLayout(**wrong)
