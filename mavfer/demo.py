@@ -15,7 +15,7 @@ from .demo_report import write_report
 from .demo_stages import StageRunner
 
 _BOARD_HOLD_S = 0.8
-_COHORT_SPLIT = "0.66,0.12,0.22"
+_COHORT_SPLIT = "0.7,0.1,0.2"
 """More test subjects than the default: with two or three a score is mostly who they are."""
 _RIG_TOML = """\
 schema_version = 1
@@ -62,11 +62,11 @@ class DemoPlan:
     )
     session_s: float = 8.0
     loop_s: float = 6.0
-    cohort_subjects: int = 18
+    cohort_subjects: int = 20
     cohort_sessions: int = 4
     cohort_frames: int = 48
     cohort_board_views: int = 20
-    train_s: float = 150.0
+    train_s: float = 160.0
 
 
 FAST_PLAN = DemoPlan(
