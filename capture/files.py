@@ -1,8 +1,10 @@
 """Outputs that appear whole or not at all, and never over something that exists."""
 
+import errno
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,6 +41,8 @@ def atomic_output(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     )
     if path.exists() and not overwrite:
         raise taken
+    if path.is_dir():
+        raise MavferError(f"{path} is a folder, expected the name of a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
@@ -61,3 +65,55 @@ def write_text_atomic(path: Path, text: str, *, overwrite: bool = False) -> None
     """Write `text` (UTF-8) to `path` through `atomic_output`."""
     with atomic_output(path, overwrite=overwrite) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def check_not_input(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Refuse to write over what is read, even where overwriting was asked for.
+
+    Parameters
+    ----------
+    outputs, inputs : iterable of Path or None
+        None stands for an option that was not given.
+
+    Raises
+    ------
+    MavferError
+        One of `outputs` is one of `inputs`, by whatever name.
+    """
+    read = {path.resolve() for path in inputs if path is not None and path.exists()}
+    for path in outputs:
+        if path is not None and path.exists() and path.resolve() in read:
+            raise MavferError(f"{path} is an input too", remedy="choose another output")
+
+
+@contextmanager
+def all_or_none(paths: Sequence[Path]) -> Iterator[None]:
+    """Take away those of `paths` that the block wrote when it does not come to its end.
+
+    For outputs that belong together; what existed before stays.
+    """
+    new = [path for path in paths if not path.exists()]
+    folders = {path.parent for path in new if not path.parent.exists()}
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            path.unlink(missing_ok=True)
+        for folder in folders:
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+
+
+def require_free_space(folder: Path, needed_bytes: int) -> None:
+    """Raise the system's "no space left" before a library that dies of it writes.
+
+    HDF5 ends the process when it cannot flush what it holds back.
+
+    Raises
+    ------
+    OSError
+        ENOSPC: the disk of `folder` has less than `needed_bytes` left.
+    """
+    if shutil.disk_usage(folder).free < needed_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

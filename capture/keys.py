@@ -11,6 +11,7 @@ import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 
 from .errors import ConfigError
+from .files import all_or_none
 
 Role = Literal["controller", "daemon"]
 _PEER: dict[Role, Role] = {"controller": "daemon", "daemon": "controller"}
@@ -76,9 +77,10 @@ def create_keys(folder: Path) -> list[Path]:
     for path in paths:
         if path.exists():
             raise ConfigError(f"{path} exists already", remedy="choose another folder")
-    for role in roles:
-        zmq.auth.create_certificates(folder, role)
-        (folder / f"{role}.key_secret").chmod(0o600)
+    with all_or_none(paths):
+        for role in roles:
+            zmq.auth.create_certificates(folder, role)
+            (folder / f"{role}.key_secret").chmod(0o600)
     return paths
 
 

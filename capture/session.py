@@ -283,7 +283,11 @@ def create_session(
         rig=rig or {},
     )
     folder = SessionFolder(path, manifest)
-    folder.update()
+    try:
+        folder.update()
+    except OSError:
+        path.rmdir()  # a full disk: an empty folder would look like a session that was lost
+        raise
     return folder
 
 

@@ -18,7 +18,7 @@ import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.files import atomic_output
+from capture.files import atomic_output, require_free_space
 
 from .errors import DatasetError
 from .landmarks import LandmarkCount
@@ -39,6 +39,8 @@ from .store_schema import (
 )
 
 Compression = Literal["bitshuffle-lz4", "lzf", "gzip", "none"]
+_SPARE_BYTES = 64 << 20
+"""What HDF5 may hold back until it closes a file, for several files at once."""
 COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
 
 
@@ -197,6 +199,9 @@ def assemble_store(
     """
     if not parts:
         raise DatasetError("no video to store")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts_bytes = sum(part.stat().st_size for part in parts)
+    require_free_space(path.parent, parts_bytes + _SPARE_BYTES)
     with atomic_output(path, overwrite=overwrite) as partial, h5py.File(partial, "x") as store:
         videos = store.create_group("videos")
         # How chunks are compressed is no content.
@@ -318,6 +323,8 @@ def _write_crops(
                 flags[m][row] = image is not None and crops.valid.get(m, True)
         if slot == CHUNK_FRAMES - 1 or row == n_frames - 1:
             rows = slice(row - slot, row + 1)
+            held_bytes = sum(buffer.nbytes for buffer in buffers.values())
+            require_free_space(Path(group.file.filename).parent, held_bytes + _SPARE_BYTES)
             for m in layout.modalities:
                 block = buffers[m][: slot + 1]
                 group[m][rows] = block

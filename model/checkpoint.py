@@ -128,7 +128,13 @@ def save_checkpoint(
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     metadata = {_METADATA_KEY: json.dumps(info.to_object(), allow_nan=False)}
     with atomic_output(path, overwrite=overwrite) as partial:
-        save_file(plain, partial, metadata=metadata)
+        try:
+            save_file(plain, partial, metadata=metadata)
+        except SafetensorError as error:
+            raise CheckpointError(
+                f"{path} cannot be written: {error}",
+                remedy="free some space, then go on with --resume",
+            ) from error
 
 
 def read_info(path: Path) -> CheckpointInfo:

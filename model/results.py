@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from capture.files import OutputExistsError, write_text_atomic
+from capture.files import OutputExistsError, all_or_none, write_text_atomic
 
 from .checkpoint import CheckpointInfo
 from .evaluate import Evaluation
@@ -77,7 +77,16 @@ def summarise(
 def write_results(
     evaluation: Evaluation, summary: dict[str, Any], folder: Path, *, overwrite: bool
 ) -> dict[str, str]:
-    """Write the four files into `folder`; return their paths by kind."""
+    """Write the four files into `folder`, or none of them; return their paths by kind."""
+    paths = [folder / name for name in (METRICS, PREDICTIONS, TRACES, ATTENTION)]
+    with all_or_none(paths):
+        _write_files(evaluation, summary, folder, overwrite=overwrite)
+    return {path.stem: str(path) for path in paths}
+
+
+def _write_files(
+    evaluation: Evaluation, summary: dict[str, Any], folder: Path, *, overwrite: bool
+) -> None:
     write_text_atomic(folder / PREDICTIONS, predictions_csv(evaluation), overwrite=overwrite)
     title = f"{summary['model']} {'+'.join(summary['modalities'])}, {summary['split']} split"
     if summary.get("knock_out"):
@@ -86,12 +95,6 @@ def write_results(
     draw_attention(evaluation.examples, folder / ATTENTION, title=title, overwrite=overwrite)
     text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
     write_text_atomic(folder / METRICS, text, overwrite=overwrite)
-    return {
-        "metrics": str(folder / METRICS),
-        "predictions": str(folder / PREDICTIONS),
-        "traces": str(folder / TRACES),
-        "attention": str(folder / ATTENTION),
-    }
 
 
 def predictions_csv(evaluation: Evaluation) -> str:

@@ -1,6 +1,17 @@
+import errno
+import shutil
+
 import pytest
 
-from capture.files import OutputExistsError, atomic_output, write_text_atomic
+from capture.errors import MavferError
+from capture.files import (
+    OutputExistsError,
+    all_or_none,
+    atomic_output,
+    check_not_input,
+    require_free_space,
+    write_text_atomic,
+)
 
 
 def test_output_appears_whole(tmp_path):
@@ -46,3 +57,49 @@ def test_output_that_appears_meanwhile_is_kept(tmp_path):
         race()
     assert path.read_text() == "theirs"
     assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_outputs_that_belong_together_appear_together_or_not(tmp_path):
+    kept, new, nested = tmp_path / "kept.txt", tmp_path / "new.txt", tmp_path / "report" / "a.txt"
+    kept.write_text("before")
+    outputs = [kept, new, nested, tmp_path / "never" / "b.txt"]
+
+    def write(*, fail: bool) -> None:
+        with all_or_none(outputs):
+            write_text_atomic(new, "new")
+            write_text_atomic(nested, "nested")
+            if fail:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(fail=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+    write(fail=False)
+    assert nested.read_text() == "nested"
+
+
+def test_a_disk_that_is_too_full_is_the_systems_own_error(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    require_free_space(tmp_path, free // 2)
+    with pytest.raises(OSError, match="No space left") as caught:
+        require_free_space(tmp_path, free * 2)
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_folder_is_no_output_file(tmp_path):
+    (tmp_path / "out").mkdir()
+    with (
+        pytest.raises(MavferError, match="is a folder"),
+        atomic_output(tmp_path / "out", overwrite=True),
+    ):
+        pytest.fail("work was begun")
+
+
+def test_what_is_read_is_not_written_over(tmp_path):
+    ratings, alias = tmp_path / "ratings.csv", tmp_path / "alias.csv"
+    ratings.write_text("irreplaceable")
+    alias.symlink_to(ratings)
+    check_not_input([tmp_path / "labels.csv", None], [ratings, None])
+    for output in (ratings, alias, tmp_path / "." / "ratings.csv"):
+        with pytest.raises(MavferError, match="is an input too"):
+            check_not_input([output], [ratings])

@@ -1,3 +1,4 @@
+import errno
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -139,3 +140,13 @@ def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
             read_manifest(folder.path)
     with pytest.raises(RecordingError, match="is no folder"):
         read_manifest(file)
+
+
+def test_a_session_that_cannot_be_begun_leaves_no_folder(tmp_path: Path, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("capture.session.write_text_atomic", full)
+    with pytest.raises(OSError, match="No space left"):
+        create_session(tmp_path, subject="S01")
+    assert list(tmp_path.iterdir()) == []

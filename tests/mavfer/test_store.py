@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import h5py
@@ -302,3 +303,11 @@ def test_any_length_round_trips(tmp_path_factory, n_frames: int, seed: int) -> N
 def test_layouts_out_of_reason_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(DatasetError, match="expected a crop of 8 to 1024 px, a clip of 1 to"):
         StoreLayout(**wrong)
+
+
+def test_a_full_disk_is_noticed_before_hdf5_writes(tmp_path: Path, monkeypatch) -> None:
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+    with pytest.raises(OSError, match="No space left"):
+        write_store(tmp_path / "s.h5", [entry("v", "A", 20, 4)], layout=LAYOUT, splits=SPLITS)
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from capture.files import OutputExistsError
@@ -117,3 +118,17 @@ def test_extra_tensors_do_not_disturb(saved: Path) -> None:
         overwrite=True,
     )
     assert load_checkpoint(saved)[1].step == 13
+
+
+def test_a_disk_that_is_full_leaves_the_checkpoint_before(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    before = saved.read_bytes()
+    monkeypatch.setattr("model.checkpoint.save_file", full)
+    with pytest.raises(CheckpointError, match=r"cannot be written.*No space left.*--resume"):
+        save_checkpoint(saved, build_network(CONFIG, seed=1), INFO, overwrite=True)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
