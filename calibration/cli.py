@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _calibrate(args: argparse.Namespace) -> int:
-    from capture.files import OutputExistsError
+    from capture.files import OutputExistsError, all_or_none
     from capture.session import open_session
 
     from .board import BoardSpec
@@ -82,15 +82,21 @@ def _calibrate(args: argparse.Namespace) -> int:
                 f"{path} exists already", remedy="choose another output or pass --overwrite"
             )
     session = open_session(args.session)
+    if session.manifest.kind != "board":
+        raise CalibrationError(
+            f"{args.session} is a {session.manifest.kind} session, expected a board session",
+            remedy="record one with mavfer-capture record --kind board",
+        )
     with progress("board views", enabled=not args.quiet) as on_progress:
         result = calibrate_session(
             session, board=board, z_min_m=args.z_min_m, on_progress=on_progress
         )
-    if args.report:
-        write_report(args.report, result, session, overwrite=args.overwrite)
-    if args.iai:
-        export_iai(args.iai, result.rig, overwrite=args.overwrite)
-    save_rig_calibration(args.output, result.rig, overwrite=args.overwrite)
+    with all_or_none(outputs):
+        if args.report:
+            write_report(args.report, result, session, overwrite=args.overwrite)
+        if args.iai:
+            export_iai(args.iai, result.rig, overwrite=args.overwrite)
+        save_rig_calibration(args.output, result.rig, overwrite=args.overwrite)
     document = {"output": str(args.output), **report_document(result)}
     print_result(args, document, [*summary_lines(result), f"written: {args.output}"])
     return EXIT_OK

@@ -171,6 +171,15 @@ def test_a_session_without_thermal_says_what_is_missing(board_session, tmp_path,
     assert "no frames of stream 'thermal'" in capsys.readouterr().err
 
 
+def test_a_subjects_session_is_refused(tiny_board_session, tmp_path, capsys):
+    copy = tmp_path / "S01"
+    shutil.copytree(tiny_board_session, copy)
+    manifest = (copy / "session.json").read_text()
+    (copy / "session.json").write_text(manifest.replace('"kind": "board"', '"kind": "subject"', 1))
+    assert main([str(copy), "-o", str(tmp_path / "rig.yaml"), "--quiet"]) == 1
+    assert "is a subject session, expected a board session" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_no_session_is_refused(tmp_path, capsys):
     assert main([str(tmp_path), "-o", str(tmp_path / "rig.yaml")]) == 1
     assert "session.json" in capsys.readouterr().err
