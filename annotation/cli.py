@@ -107,6 +107,8 @@ def _fuse(args: argparse.Namespace) -> int:
     from dataclasses import asdict
     from importlib.metadata import version
 
+    from capture.files import check_not_input
+
     from .fusion import FusionOptions, fuse
     from .info import describe_labels
     from .labels import Labels, save_labels
@@ -119,6 +121,7 @@ def _fuse(args: argparse.Namespace) -> int:
         min_raters=args.min_raters,
         max_gap_s=args.max_gap_s,
     )
+    check_not_input([args.output], args.raters)
     traces = load_traces(args.raters, scale=args.scale)
     provenance = {
         "software_version": version("mavfer"),

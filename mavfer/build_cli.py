@@ -118,11 +118,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _build(args: argparse.Namespace) -> int:
     import time
 
+    from capture.files import check_not_input
+
     from .build import SourcesFailedError, build_store
     from .errors import DatasetError
     from .preview import write_contact_sheet
     from .store import describe_store
 
+    check_not_input([args.output, args.preview], [args.calibration, args.labels, *args.video])
+    if args.preview == args.output:
+        raise DatasetError("--preview names the store itself", remedy="choose another file")
     sources = _sources(args)
     plan = _plan(args, sources)
     if args.preview is not None and args.preview.exists() and not args.overwrite:

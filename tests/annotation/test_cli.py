@@ -38,6 +38,13 @@ def test_fuse_writes_labels_that_know_where_they_come_from(raters, tmp_path, cap
     assert len(labels.provenance["sources"][0]["sha256"]) == 64
 
 
+def test_ratings_are_never_written_over(raters, capsys):
+    before = raters.read_bytes()
+    assert main(["fuse", str(raters), "-o", str(raters), "--overwrite"]) == 1
+    assert "is an input too" in capsys.readouterr().err
+    assert raters.read_bytes() == before
+
+
 def test_fuse_keeps_an_existing_file_unless_told(raters, tmp_path, capsys):
     output = tmp_path / "labels.csv"
     output.write_text("mine")

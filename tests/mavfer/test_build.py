@@ -189,6 +189,7 @@ def test_what_cannot_be_meant_is_refused_at_once(laboratory, tmp_path, capsys) -
             (session, "--calibration", calibration, "--labels", other_labels),
             "about none of the sources, only about another",
         ),
+        ((session, "--calibration", calibration, "--preview", store), "names the store itself"),
         ((session, "--video", "x.mp4"), "cannot share a store"),
         (("--video", "x.mp4", "--subjects", "a", "b"), "names 2 for 1"),
         (("--video", tmp_path / "x.mp4"), "no video file at"),
