@@ -1,11 +1,21 @@
 """What a recording or a session is, as plain data for people and programs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .recording import RecordedStream, Recording, open_recording
 from .session import open_session
 from .structure import encode
+
+_SHOWN_OF_A_STREAM = (
+    "n_frames",
+    "n_dropped",
+    "size_px",
+    "measured_rate_hz",
+    "uncertainty_us",
+    "device_skew_ppm",
+)
 
 
 def describe_recording(path: Path) -> dict[str, Any]:
@@ -40,6 +50,41 @@ def describe_session(path: Path) -> dict[str, Any]:
     }
 
 
+def session_overview(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Shorten what `describe_session` returned to one screen: each fact once, as files have it.
+
+    Returns
+    -------
+    dict
+        Who, when, consent, duration, and per recording its sensor, state and streams.
+    """
+    manifest = described["manifest"]
+    span_ns = [manifest[f"{end}_time_ns"] for end in ("start", "stop")]
+    overview = {name: described[name] for name in ("path", "kind", "id") if name in described}
+    overview |= {name: manifest[name] for name in ("subject", "created", "status", "error")}
+    overview["session_kind"] = manifest["kind"]
+    overview["duration_s"] = None if None in span_ns else (span_ns[1] - span_ns[0]) * 1e-9
+    overview["consent"] = manifest["consent"]
+    overview["rig"] = manifest["rig"].get("name")
+    for name, recording in described["recordings"].items():
+        overview[f"{name}.mcap"] = {
+            "sensor": ", ".join(
+                [
+                    recording["sensor"],
+                    f"host {recording['host']}",
+                    f"{recording['n_probes']} clock probes",
+                    "complete" if recording["complete"] else f"cut off: {recording['damage']}",
+                ]
+            ),
+            **{
+                stream: {key: facts[key] for key in _SHOWN_OF_A_STREAM}
+                for stream, facts in recording["streams"].items()
+            },
+        }
+    overview["missing"] = described["missing"]
+    return overview
+
+
 def _recording(recording: Recording) -> dict[str, Any]:
     info = recording.info
     kinds = sorted({event.kind for event in recording.events})
@@ -72,5 +117,5 @@ def _stream(stream: RecordedStream) -> dict[str, Any]:
         "nominal_rate_hz": spec.nominal_rate_hz,
         "measured_rate_hz": stream.measured_rate_hz,
         "uncertainty_us": encode(float(stream.uncertainty_ns[0]) / 1e3) if len(stream) else None,
-        "device_skew_ppm": stream.device_clock.skew_ppm,
+        "device_skew_ppm": 0.0 - stream.device_clock.skew_ppm,
     }

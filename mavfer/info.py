@@ -55,6 +55,10 @@ def describe(path: Path) -> Facts:
 
 def render(described: Mapping[str, Any]) -> list[str]:
     """Lay a description out in lines for people; long lists are cut, ``--json`` has them whole."""
+    if described["kind"] == "session":
+        from capture.info import session_overview
+
+        described = session_overview(described)
     facts = dict(described)
     lines = [f"{facts.pop('path')}: {facts.pop('kind')}"]
     return lines + _render(facts, "  ")
@@ -73,6 +77,8 @@ def _recognise_folder(path: Path) -> tuple[str, Callable[[Path], Facts]]:
 
 
 def _recognise_file(path: Path) -> tuple[str, Callable[[Path], Facts]]:
+    if not path.is_file():
+        raise DatasetError(f"{path} is a pipe, socket or device, expected a file", remedy=_REMEDY)
     size = path.stat().st_size
     with path.open("rb") as handle:
         start = handle.read(_TEXT_PROBE_BYTES)
@@ -193,10 +199,10 @@ def _checkpoint(path: Path) -> Facts:
 def _run(path: Path) -> Facts:
     """Describe a training run: its checkpoint and how far its metrics got."""
     log = path / "metrics.jsonl"
-    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    lines = log.read_bytes().splitlines() if log.is_file() else []
     try:
         last = json.loads(lines[-1]) if lines else None
-    except ValueError:  # a run that was killed while it wrote a line
+    except (ValueError, RecursionError):  # a run that was killed while it wrote a line
         last = None
     return {**_checkpoint(path / _CHECKPOINT_NAME), "n_log_lines": len(lines), "last_log": last}
 

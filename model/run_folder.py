@@ -103,10 +103,10 @@ class RunFolder:
         if not path.is_file():
             return []
         lines = []
-        for text in path.read_text(encoding="utf-8").splitlines():
+        for text in path.read_bytes().splitlines():
             try:
                 lines.append(json.loads(text))
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
         return lines
 

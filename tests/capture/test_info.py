@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from capture.errors import RecordingError
-from capture.info import describe_recording, describe_session
+from capture.info import describe_recording, describe_session, session_overview
+from capture.recording import open_recording
 from capture.session import RecordingSummary, create_session
+from capture.summary import summarise_recording
 
 WriteRecording = Callable[..., Path]
 
@@ -54,3 +56,24 @@ def test_a_session_is_described_with_what_is_missing(
 def test_other_files_are_not_described(tmp_path: Path) -> None:
     with pytest.raises(RecordingError):
         describe_session(tmp_path)
+
+
+def test_an_overview_says_each_thing_once(tmp_path: Path, write_recording: WriteRecording) -> None:
+    folder = create_session(tmp_path, subject="S01")
+    write_recording(folder.path / "kinect2.mcap", n=30, uuid=folder.manifest.uuid)
+    folder.update(start_time_ns=5 * 10**12, stop_time_ns=5 * 10**12 + 10**9, status="complete")
+    described = describe_session(folder.path)
+    overview = session_overview(described)
+    assert overview["duration_s"] == 1.0
+    assert overview["kinect2.mcap"]["depth"]["n_frames"] == 30
+    assert overview["kinect2.mcap"]["sensor"].endswith("complete")
+
+
+def test_skew_has_one_sign_in_manifest_and_description(
+    tmp_path: Path, write_recording: WriteRecording
+) -> None:
+    path = write_recording(tmp_path / "kinect2.mcap", n=300)
+    summary = summarise_recording(RecordingSummary("kinect2.mcap", "local"), open_recording(path))
+    described = describe_recording(path)["streams"]["color"]
+    assert described["device_skew_ppm"] == summary.streams["color"].skew_ppm
+    assert described["device_skew_ppm"] > 0  # the fixture's device runs 15 ppm fast of its host

@@ -1,7 +1,9 @@
 """What things are, by content; and one clear sentence for what they are not."""
 
 import json
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +117,8 @@ def test_training_run_with_a_log_that_was_cut_off(tmp_path):
     assert facts["kind"] == "training run"
     assert facts["step"] == 12
     assert facts["last_log"] is None
+    (tmp_path / "metrics.jsonl").write_bytes(b"\xff\x00{")
+    assert describe(tmp_path)["last_log"] is None
 
 
 def test_evaluation(tmp_path):
@@ -198,3 +202,17 @@ def test_huge_header_length_allocates_nothing(tmp_path):
     path.write_bytes(struct.pack("<Q", 1 << 62) + b"{}")
     with pytest.raises(DatasetError, match="cut off"):
         describe(path)
+
+
+def test_a_session_fits_a_screen(laboratory) -> None:
+    lines = render(describe(laboratory.sessions[0]))
+    assert len(lines) <= 24
+    text = "\n".join(lines)
+    for said in ("subject: S02", "kinect2.mcap", "n frames 18", "complete", "thermal: n frames"):
+        assert said in text
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(MavferError, match="is a pipe, socket or device"):
+        describe(tmp_path / "pipe")
