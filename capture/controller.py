@@ -203,8 +203,7 @@ class _Run:
 
     def _wait_armed(self) -> None:
         while not self._daemons.all_in("armed"):
-            self._poll("arming")
-            self._daemons.require("ready")
+            self._poll("arming")  # failures are told together, once all have answered
             if self._stop.is_set():
                 raise KeyboardInterrupt
 
