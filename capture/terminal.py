@@ -74,8 +74,8 @@ def run_command(handler: Callable[[argparse.Namespace], int], args: argparse.Nam
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    for noisy in ("numba", "matplotlib", "PIL"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisy in ("numba", "matplotlib", "PIL"):  # their warnings are about themselves
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         with _terminable():
             _check_names(args)
