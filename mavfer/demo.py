@@ -17,6 +17,8 @@ from .demo_stages import StageRunner
 _BOARD_HOLD_S = 0.8
 _COHORT_SPLIT = "0.7,0.1,0.2"
 """More test subjects than the default: with two or three a score is mostly who they are."""
+_ANEW = "--overwrite"
+"""What an interrupted stage derived is derived again; recordings are only ever added."""
 _RIG_TOML = """\
 schema_version = 1
 name = "simulated paper rig, {scene}"
@@ -173,7 +175,13 @@ class _Chain:
         board = self._runner.stages["board"].result["path"]
         report = self._folder / "calibration"
         return self._run(
-            "mavfer-calibrate", board, "-o", self._folder / "rig.yaml", "--report", report
+            "mavfer-calibrate",
+            board,
+            "-o",
+            self._folder / "rig.yaml",
+            "--report",
+            report,
+            _ANEW,
         )
 
     def _subjects(self) -> Mapping[str, Any]:
@@ -204,6 +212,7 @@ class _Chain:
             self._folder / "sessions-crops.png",
             "--split",
             "none",
+            _ANEW,
         )
 
     def _cohort(self) -> Mapping[str, Any]:
@@ -218,7 +227,7 @@ class _Chain:
             str(plan.cohort_board_views),
         )
         calibration = self._run(
-            "mavfer-calibrate", board["session"], "-o", self._folder / "cohort-rig.yaml"
+            "mavfer-calibrate", board["session"], "-o", self._folder / "cohort-rig.yaml", _ANEW
         )
         subjects = self._run(
             "mavfer",
@@ -250,6 +259,7 @@ class _Chain:
             self._folder / "cohort-crops.png",
             "--split",
             _COHORT_SPLIT,
+            _ANEW,
         )
         return {"labels": labels, "store": store}
 
@@ -265,7 +275,7 @@ class _Chain:
 
     def _training(self, name: str, modalities: str, *budget: str) -> tuple[str | Path, ...]:
         store, run = self._folder / "cohort.h5", self._folder / "runs" / name
-        chosen = ("--model", name, "--modalities", modalities, "--threads", "1")
+        chosen = ("--model", name, "--modalities", modalities, "--threads", "1", _ANEW)
         return ("mavfer-train", store, "-o", run, *chosen, *budget)
 
     def _evaluate(self) -> Mapping[str, Any]:
@@ -279,16 +289,20 @@ class _Chain:
     def _evaluation(self, name: str, output: str, *options: str) -> dict[str, Any]:
         run, store = self._folder / "runs" / name, self._folder / "cohort.h5"
         return self._run(
-            "mavfer-evaluate", run, store, "-o", self._folder / "evaluation" / output, *options
+            "mavfer-evaluate",
+            run,
+            store,
+            "-o",
+            self._folder / "evaluation" / output,
+            *options,
+            _ANEW,
         )
 
     def _label(self, stem: str, sessions: Sequence[str | Path]) -> dict[str, Any]:
         raters = self._folder / f"{stem}-raters.csv"
         labels = self._folder / f"{stem}-labels.csv"
-        self._run(
-            "mavfer", "simulate", "raters", *sessions, "-o", raters, "--raters", "3", "--overwrite"
-        )
-        fused = self._run("mavfer-annotate", "fuse", raters, "-o", labels, "--overwrite")
+        self._run("mavfer", "simulate", "raters", *sessions, "-o", raters, "--raters", "3", _ANEW)
+        fused = self._run("mavfer-annotate", "fuse", raters, "-o", labels, _ANEW)
         agreement = self._run("mavfer-annotate", "agreement", raters)
         return {
             "raters": str(raters),
