@@ -1,6 +1,7 @@
 """Keys for sockets beyond this machine: CURVE encryption, and only the known peer gets in."""
 
 import ipaddress
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -77,10 +78,13 @@ def create_keys(folder: Path) -> list[Path]:
     for path in paths:
         if path.exists():
             raise ConfigError(f"{path} exists already", remedy="choose another folder")
-    with all_or_none(paths):
-        for role in roles:
-            zmq.auth.create_certificates(folder, role)
-            (folder / f"{role}.key_secret").chmod(0o600)
+    mask = os.umask(0o077)  # from its first byte a secret is its owner's only
+    try:
+        with all_or_none(paths):
+            for role in roles:
+                zmq.auth.create_certificates(folder, role)
+    finally:
+        os.umask(mask)
     return paths
 
 

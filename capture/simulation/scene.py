@@ -1,6 +1,7 @@
 """A virtual subject sitting in front of the rig."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, Literal
 
 import cv2
@@ -129,7 +130,7 @@ class SubjectScene:
         """Return the parameters that determine every moment."""
         return {
             "kind": self.kind,
-            "identity": repr(self.identity),
+            "identity": asdict(self.identity),
             "light": self.light.name,
             "seed": self.seed,
             "period_s": self.behaviour.trace.period_s,

@@ -1,6 +1,8 @@
 """Sessions on the virtual clock: as fast as they render, through the same writers as real ones."""
 
+import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -62,7 +64,7 @@ def write_virtual_session(
     Returns
     -------
     Path
-        The session's folder.
+        The session's folder; it is complete, or it is gone if writing failed.
 
     Raises
     ------
@@ -80,29 +82,30 @@ def write_virtual_session(
     end_ns = start_ns + round(n_frames * 1e9 / rate_hz)
     rig = {"name": "virtual", "scene": scene.describe()}
     folder = create_session(root, subject=subject, kind=kind, rig=rig)
-    devices: list[_Device] = []
-    try:
-        for plan in _plans(scene, rate_hz):
-            devices.append(_Device(plan, folder, host, scene))
-            devices[-1].probe(end_ns)
-        for i in range(n_frames):
-            moment = scene.moment(i * round(stride))
-            for device in devices:
-                device.append(i, moment, start_ns + round(i * 1e9 / rate_hz))
-            if on_progress:
-                on_progress(i + 1, n_frames)
-    finally:
-        for device in devices:
-            device.close()
-    folder.update(
-        status="complete",
-        host=host,
-        start_requested_ns=start_ns,
-        start_time_ns=start_ns,
-        stop_requested_ns=end_ns,
-        stop_time_ns=end_ns,
-        recordings={device.name: device.summary() for device in devices},
-    )
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, folder.path)  # nothing is lost: it can be rendered again
+        with ExitStack() as recordings:
+            devices = []
+            for plan in _plans(scene, rate_hz):
+                devices.append(_Device(plan, folder, host, scene))
+                recordings.callback(devices[-1].close)
+                devices[-1].probe(end_ns)
+            for i in range(n_frames):
+                moment = scene.moment(i * round(stride))
+                for device in devices:
+                    device.append(i, moment, start_ns + round(i * 1e9 / rate_hz))
+                if on_progress:
+                    on_progress(i + 1, n_frames)
+        folder.update(
+            status="complete",
+            host=host,
+            start_requested_ns=start_ns,
+            start_time_ns=start_ns,
+            stop_requested_ns=end_ns,
+            stop_time_ns=end_ns,
+            recordings={device.name: device.summary() for device in devices},
+        )
+        undo.pop_all()
     return folder.path
 
 

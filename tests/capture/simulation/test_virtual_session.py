@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from capture.session import open_session
 from capture.simulation.affect import AffectTrace
 from capture.simulation.board import BoardScene
 from capture.simulation.device import TRUTH_EVENT
+from capture.simulation.moment import Moment
 from capture.simulation.rig import SimulatedRig, kinect2_rig
 from capture.simulation.scene import SubjectScene
 from capture.simulation.virtual_session import write_virtual_session
@@ -100,3 +102,26 @@ def test_what_cannot_be_written_is_refused_before_anything_is(
     with pytest.raises(ConfigError, match="whole ratio"):
         write_virtual_session(tmp_path, scene, subject="S", rate_hz=rate_hz, n_frames=n_frames)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_fails_half_way_leaves_no_session(tmp_path: Path, small_rig: SimulatedRig) -> None:
+    class Failing(SubjectScene):
+        def moment(self, index: int) -> Moment:
+            if index > 1:
+                raise OSError(28, "No space left on device")
+            return super().moment(index)
+
+    scene = Failing(small_rig, subject_seed=1, rate_hz=4)
+    with pytest.raises(OSError, match="No space left"):
+        write_virtual_session(tmp_path, scene, subject="S01", rate_hz=4, n_frames=4)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_manifest_says_who_was_simulated_as_data(
+    tmp_path: Path, small_rig: SimulatedRig
+) -> None:
+    scene = SubjectScene(small_rig, subject_seed=1, rate_hz=4)
+    path = write_virtual_session(tmp_path, scene, subject="S01", rate_hz=4, n_frames=1)
+    identity = json.loads((path / "session.json").read_text())["rig"]["scene"]["identity"]
+    assert identity["seed"] == 1
+    assert identity["tone"] == scene.identity.tone
