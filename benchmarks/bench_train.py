@@ -21,6 +21,7 @@ from model.recurrent import ConvLSTM
 
 _MODALITIES = ("color", "depth", "thermal")
 _REPEATS = 3
+_SAME_SCORE = 1e-5
 
 
 def naive_forward(
@@ -66,12 +67,15 @@ def naive_recurrence() -> Iterator[None]:
 
 
 def step(network: RecurrentAttentionNetwork, clips: dict[str, Tensor]) -> Tensor:
-    """Run forward and backward; return the gradient of a weight, to compare."""
+    """Run forward and backward; return the scores, to compare.
+
+    Not the gradients: in float32 a maximum pooled from two nearly equal values may be taken from
+    the other one. That they agree is tested in float64.
+    """
     network.zero_grad()
-    (network(clips).score ** 2).sum().backward()
-    gradient = network.target.lstms[0].weight_x.grad
-    assert isinstance(gradient, Tensor)  # noqa: S101 - backward has just set it
-    return gradient.clone()
+    score: Tensor = network(clips).score
+    (score**2).sum().backward()
+    return score.detach()
 
 
 def fastest_s(work: Callable[[], object]) -> float:
@@ -96,6 +100,7 @@ def peak_gflops() -> float:
 def clips_of(network: RecurrentAttentionNetwork, batch: int) -> dict[str, Tensor]:
     """Make random normalised clips."""
     config = network.config
+    random = torch.Generator().manual_seed(0)
     return {
         name: torch.randn(
             config.clip_length,
@@ -103,6 +108,7 @@ def clips_of(network: RecurrentAttentionNetwork, batch: int) -> dict[str, Tensor
             3 if name == "color" else 1,
             config.input_px,
             config.input_px,
+            generator=random,
         )
         for name in config.modalities
     }
@@ -129,10 +135,10 @@ def main() -> None:
             ours = step(network, clips)
             ours_s = fastest_s(lambda: step(network, clips))  # noqa: B023 - called before the next turn
             with naive_recurrence():
-                drift = (step(network, clips) - ours).abs().max() / ours.abs().max()
+                drift = float((step(network, clips) - ours).abs().max())
                 peer_s = fastest_s(lambda: step(network, clips))  # noqa: B023 - as above
-            if not drift < 1e-3:
-                raise RuntimeError(f"the peer computes something else: gradients differ by {drift}")
+            if not drift < _SAME_SCORE:
+                raise RuntimeError(f"the peer computes something else: scores differ by {drift}")
             emit(
                 "train",
                 f"mran_{name}_step_batch{batch}",
