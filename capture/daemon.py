@@ -26,6 +26,7 @@ from .messages import (
     Describe,
     Description,
     Finish,
+    Mark,
     Poll,
     Preview,
     Refusal,
@@ -198,8 +199,10 @@ class Daemon:
                     probe_port=self._probe_port,
                     publish_port=_port(self._publisher),
                 )
-            case Arm(session_id, session_uuid):
-                recorder.arm(session_id, session_uuid)
+            case Arm(session_id, session_uuid, part):
+                recorder.arm(session_id, session_uuid, part=part)
+            case Mark(kind, label, at_host_ns):
+                recorder.mark(kind, label, at_host_ns)
             case Start(at_host_ns):
                 recorder.start(at_host_ns)
             case Stop(at_host_ns):

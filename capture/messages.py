@@ -8,6 +8,7 @@ from .clock import ClockProbe, HostIdentity
 from .frame import Modality
 
 State = Literal["idle", "opening", "armed", "recording", "stopping", "stopped", "failed"]
+MarkKind = Literal["marker", "stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,18 @@ class Describe:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Open the sensor and the file of a session. Answer: `Status`, then poll for "armed"."""
+    """Open the sensor and the file of a session. Answer: `Status`, then poll for "armed".
+
+    Attributes
+    ----------
+    part : int
+        Number of this daemon's file in the session: 1 is ``<name>.mcap``, 2, after the daemon was
+        lost and came back, is ``<name>_2.mcap``.
+    """
 
     session_id: str
     session_uuid: str
+    part: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,25 @@ class Start:
 class Stop:
     """Record nothing captured from `at_host_ns` on."""
 
+    at_host_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Write something that concerns the whole session into the recording in progress.
+
+    Attributes
+    ----------
+    kind : {"marker", "stage"}
+        An operator's remark, or the beginning of a protocol stage.
+    label : str
+        The remark, or the stage's name.
+    at_host_ns : int
+        When, on the daemon's own host clock.
+    """
+
+    kind: MarkKind
+    label: str
     at_host_ns: int
 
 
@@ -166,6 +194,7 @@ Body = (
     | Arm
     | Start
     | Stop
+    | Mark
     | Finish
     | Abort
     | Poll

@@ -17,7 +17,7 @@ from .errors import CaptureError, ControlError, MavferError, SensorError
 from .frame import DeviceEvent, Frame, StreamSpec
 from .frame_queue import FrameQueue
 from .intake import Intake
-from .messages import State, Status
+from .messages import MarkKind, State, Status
 from .names import check_name
 from .registry import open_sensor
 from .sensor import Sensor, SensorConfig
@@ -36,6 +36,9 @@ _JOIN_TIMEOUT_S = 30.0
 _WRITER_WAIT_S = 0.25
 _DISK_CHECK_NS = 1_000_000_000
 
+MAX_PARTS = 999
+MAX_LABEL = 200
+
 Opener = Callable[[SensorConfig, OnProgress], Sensor]
 
 
@@ -46,6 +49,7 @@ class _Run:
     queue: FrameQueue
     state: State = "idle"
     session_id: str | None = None
+    part: int = 1
     error: str | None = None
     remedy: str | None = None
     progress: tuple[int, int] = (0, 0)
@@ -91,8 +95,10 @@ class Recorder:
         self._lock = threading.RLock()
         self._run = _Run(FrameQueue(queue_bytes))
 
-    def arm(self, session_id: str, session_uuid: str) -> None:
+    def arm(self, session_id: str, session_uuid: str, *, part: int = 1) -> None:
         """Open sensor and file in the background; `status` says "armed" when frames flow.
+
+        `part` numbers this sensor's files of one session.
 
         Raises
         ------
@@ -100,6 +106,8 @@ class Recorder:
             Not idle.
         """
         check_name(session_id, what="session id")
+        if not 1 <= part <= MAX_PARTS:
+            raise ControlError(f"part {part}, expected 1 to {MAX_PARTS}")
         if self._run.state not in ("idle", "failed"):
             raise ControlError(
                 f"{self._config.name} is {self._run.state}, expected idle",
@@ -107,7 +115,9 @@ class Recorder:
             )
         self._join(self._run)
         with self._lock:
-            run = _Run(FrameQueue(self._queue_bytes), state="opening", session_id=session_id)
+            run = _Run(
+                FrameQueue(self._queue_bytes), state="opening", session_id=session_id, part=part
+            )
             self._run = run
             self._start_thread(run, "sensor", lambda: self._read(run, session_uuid))
 
@@ -145,6 +155,13 @@ class Recorder:
             if run.made_folder:
                 with suppress(OSError):  # not empty: others record there too
                     run.path.parent.rmdir()
+
+    def mark(self, kind: MarkKind, label: str, at_host_ns: int) -> None:
+        """Write a remark or the beginning of a stage into the recording in progress."""
+        with self._lock:
+            self._expect("recording")
+            data = {"label": label[:MAX_LABEL]}
+            self._run.queue.put(DeviceEvent("", kind, at_host_ns, at_host_ns, data))
 
     def log_probe(self, probe: ClockProbe) -> None:
         """Write a finished clock probe into the recording in progress, if there is one."""
@@ -274,7 +291,7 @@ class Recorder:
         run.made_folder = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         _check_disk(folder)
-        path = folder / f"{self._config.name}.mcap"
+        path = folder / part_name(self._config.name, run.part)
         writer = RecordingWriter(
             path,
             daemon=self._config.name,
@@ -305,6 +322,11 @@ class Recorder:
                 if now_ns - checked_ns > _DISK_CHECK_NS:
                     _check_disk(writer.path.parent)
                     checked_ns = now_ns
+
+
+def part_name(daemon: str, part: int) -> str:
+    """Return the name of a daemon's file number `part` of a session."""
+    return f"{daemon}.mcap" if part == 1 else f"{daemon}_{part}.mcap"
 
 
 def _check_disk(folder: Path) -> None:

@@ -1,0 +1,33 @@
+"""``mavfer-capture keys``."""
+
+import argparse
+from pathlib import Path
+
+from ..terminal import EXIT_OK, add_common_options, print_result
+
+_EPILOG = """\
+example:
+  mavfer-capture keys -o keys      then copy the folder to every machine, by a safe way
+"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the subcommand."""
+    keys = commands.add_parser(
+        "keys",
+        help="make the keys that let controller and daemons talk beyond one machine",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    keys.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    add_common_options(keys)
+    keys.set_defaults(handler=_keys)
+
+
+def _keys(args: argparse.Namespace) -> int:
+    from ..keys import create_keys
+
+    paths = create_keys(args.output)
+    files = [str(path) for path in paths]
+    print_result(args, {"files": files}, [f"wrote {file}" for file in files])
+    return EXIT_OK

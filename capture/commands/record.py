@@ -1,0 +1,86 @@
+"""``mavfer-capture record``."""
+
+import argparse
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..terminal import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    add_common_options,
+    print_result,
+)
+from .shared_options import load_keys, stop_on_signals
+
+_EPILOG = """\
+examples:
+  mavfer-capture record --subject S01 --duration 8 --output sessions
+  mavfer-capture record --rig rig.toml --subject S01 --output sessions   (Ctrl-C ends it)
+  mavfer-capture record --rig rig.toml --keys keys --subject S01 --output sessions --json
+
+exit status: 0 complete, 1 failed or refused, 130 stopped before the planned end
+"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the subcommand."""
+    record = commands.add_parser(
+        "record",
+        help="record one session with all sensors of a rig",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    record.add_argument("--rig", type=Path, help="rig file; default: the simulated rig")
+    record.add_argument("--subject", required=True, help="pseudonym of who is recorded")
+    record.add_argument("--kind", choices=("subject", "board"), default="subject")
+    record.add_argument(
+        "--duration", type=float, metavar="S", help="seconds; default: until Ctrl-C"
+    )
+    record.add_argument("--output", type=Path, default=Path("sessions"), help="root of sessions")
+    record.add_argument("--keys", type=Path, metavar="DIR", help="keys for daemons elsewhere")
+    record.add_argument("--share", action="store_true", help="the subject agreed to sharing")
+    record.add_argument(
+        "--publish-pictures", action="store_true", help="the subject agreed to pictures in print"
+    )
+    record.add_argument("--until", metavar="DATE", help="the consent ends on this ISO date")
+    add_common_options(record)
+    record.set_defaults(handler=_record)
+
+
+def _record(args: argparse.Namespace) -> int:
+    from ..config import RigConfig, load_rig_config
+    from ..controller import record_session
+    from ..live import StatusLine, session_lines
+    from ..session import Consent
+    from ..structure import encode
+
+    rig = load_rig_config(args.rig) if args.rig else RigConfig.simulated(scene=args.kind)
+    consent = Consent(
+        share=args.share, publish_pictures=args.publish_pictures, until=_date(args.until)
+    )
+    with stop_on_signals() as stop, StatusLine(enabled=not args.quiet) as line:
+        path, manifest = record_session(
+            rig,
+            args.output,
+            subject=args.subject,
+            kind=args.kind,
+            duration_s=args.duration,
+            consent=consent,
+            keys=load_keys(args.keys, "controller"),
+            stop=stop,
+            on_progress=line.show,
+        )
+    print_result(args, {"path": str(path), **encode(manifest)}, session_lines(path, manifest))
+    return {"complete": EXIT_OK, "interrupted": EXIT_INTERRUPTED}.get(manifest.status, EXIT_FAILED)
+
+
+def _date(text: str | None) -> str | None:
+    from datetime import date
+
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ConfigError(f"--until {text!r} is no date", remedy="write 2030-12-31") from None
