@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -106,18 +106,20 @@ class A65Sensor:
         SensorError
             The camera is lost, or closed.
         """
-        with self._lock:
-            if self._closed.is_set():
-                raise SensorError(f"{self._name} is closed")
+        with self._camera() as camera:
+            if camera is None:
+                raise SensorError("closed already", remedy="open it again")
             if self._stopped.is_set():
                 return
-            self._transport.start()
+            camera.start()
             acquisition = Acquisition(self._transport)
         self._ids, self._watch, self._last_number = FrameIds(), FreezeWatch(), None
         report_ns = time.monotonic_ns() + _STATISTICS_NS
         try:
             while not self._stopped.is_set():
-                if (buffer := self._poll(acquisition)) is not None:
+                with self._camera() as camera:
+                    buffer = acquisition.poll() if camera is not None else None
+                if buffer is not None:
                     yield from self._take(buffer)
                 if time.monotonic_ns() >= report_ns:
                     report_ns += _STATISTICS_NS
@@ -159,27 +161,24 @@ class A65Sensor:
     ) -> None:
         self.close()
 
-    def _poll(self, acquisition: Acquisition) -> RawBuffer | None:
+    @contextmanager
+    def _camera(self) -> Iterator[Transport | None]:
+        """Give the camera to one thread; None when it is released. Notices when it is lost."""
         with self._lock:
-            if self._closed.is_set():
-                return None
             try:
-                return acquisition.poll()
+                yield None if self._closed.is_set() else self._transport
             except SensorError as error:
                 self._lost = isinstance(error, CameraLostError)
                 raise SensorError(f"{self._name}: {error.message}", remedy=error.remedy) from error
 
     def _take(self, buffer: RawBuffer) -> Iterator[Frame | DeviceEvent]:
+        if buffer.image is None:
+            # Its frame id is no help: of a frame without leader it is that of an older one.
+            yield self._drop(buffer, {"reason": buffer.status})
+            return
         number = self._ids.unwrap(buffer.frame_id)
-        seq = decimated(number, self._every)
-        late = self._last_number is not None and number <= self._last_number
-        if buffer.image is None or late:
-            data = {
-                "reason": "late" if buffer.image is not None else buffer.status,
-                "frame_id": buffer.frame_id,
-                "wanted": seq is not None,
-            }
-            yield DeviceEvent(STREAM, "drop", self._device_ns, buffer.host_time_ns, data)
+        if self._last_number is not None and number <= self._last_number:
+            yield self._drop(buffer, {"reason": "late", "frame_id": buffer.frame_id})
             return
         self._last_number = number
         self._device_ns = buffer.device_time * _SECOND_NS // self._observed.tick_hz
@@ -189,8 +188,11 @@ class A65Sensor:
             yield self._frozen("end", ended, buffer.host_time_ns)
         elif self._watch.current is not None and not was_frozen:
             yield self._frozen("begin", self._watch.current, buffer.host_time_ns)
-        if seq is not None:
+        if (seq := decimated(number, self._every)) is not None:
             yield Frame(STREAM, seq, self._device_ns, buffer.host_time_ns, buffer.image)
+
+    def _drop(self, buffer: RawBuffer, data: dict[str, Any]) -> DeviceEvent:
+        return DeviceEvent(STREAM, "drop", self._device_ns, buffer.host_time_ns, data)
 
     def _frozen(self, phase: str, freeze: Freeze, host_ns: int) -> DeviceEvent:
         data: dict[str, Any] = {"phase": phase, "first_seq": -(-freeze.first // self._every)}
@@ -205,10 +207,10 @@ class A65Sensor:
 
     def _statistics(self) -> DeviceEvent:
         data: dict[str, Any] = {}
-        with self._lock:
-            if not self._closed.is_set():
-                data.update(self._transport.statistics())
-                temperatures = {name: self._transport.get(name) for name in _TEMPERATURES}
+        with self._camera() as camera:
+            if camera is not None:
+                data.update(camera.statistics())
+                temperatures = {name: camera.get(name) for name in _TEMPERATURES}
                 data.update({n: value for n, value in temperatures.items() if value is not None})
         return DeviceEvent(STREAM, "stream-statistics", self._device_ns, time.monotonic_ns(), data)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SensorError
-from .a65_transport import NodeValue, RawBuffer, Selection
+from .a65_transport import CameraLostError, NodeValue, RawBuffer, Selection
 
 logger = logging.getLogger(__name__)
 
@@ -258,6 +258,8 @@ class AravisTransport:
             if isinstance(node, aravis.GcString):
                 return str(node.get_value())
         except self._failure as error:
+            if getattr(error, "code", None) == int(aravis.DeviceError.TIMEOUT):
+                raise CameraLostError("the camera does not answer", remedy=_LOST) from error
             logger.debug("node not readable: %s", _text(error))
         return None
 

@@ -66,8 +66,8 @@ class A65Options:
     def __post_init__(self) -> None:
         if self.serial is not None and self.ip is not None:
             raise ConfigError("serial and ip both say which camera: leave one out")
-        if not 0 < self.rate_hz <= 60:
-            raise ConfigError(f"rate_hz is {self.rate_hz:g}, expected above 0 to 60")
+        if not 0 < self.rate_hz <= 1000:
+            raise ConfigError(f"rate_hz is {self.rate_hz:g}, expected above 0 to 1000")
         for name in ("emissivity", "atmospheric_transmission", "window_transmission"):
             if not 0 < getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name):g}, expected above 0 to 1")

@@ -51,7 +51,7 @@ class RawBuffer:
     status : str
         "ok", or why the image cannot be used.
     frame_id : int
-        As on the wire, not unwrapped.
+        As on the wire, not unwrapped; means something only of a complete image.
     device_time : int
         As the library gives it: ns, or ticks of the camera.
     host_time_ns : int
@@ -68,7 +68,10 @@ class RawBuffer:
 
 
 class Transport(Protocol):
-    """An opened camera, used by one thread at a time. All methods may raise `SensorError`."""
+    """An opened camera, used by one thread at a time.
+
+    All methods may raise `SensorError`, and `CameraLostError` when the camera is known to be gone.
+    """
 
     @property
     def name(self) -> str:
@@ -100,13 +103,7 @@ class Transport(Protocol):
         ...
 
     def next_buffer(self, timeout_s: float) -> RawBuffer | None:
-        """Wait for the next block; None when there was none in time.
-
-        Raises
-        ------
-        CameraLostError
-            The library says that the camera is gone.
-        """
+        """Wait for the next block; None when there was none in time."""
         ...
 
     def answers(self) -> bool:
