@@ -33,6 +33,10 @@ $(INSTALLED): pyproject.toml constraints.txt | prerequisites
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]' --group dev
+	@if pkg-config --exists gobject-introspection-1.0 cairo 2>/dev/null; then \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[a65]' \
+	    || echo "note: PyGObject could not be built: the a65 sensor cannot use Aravis, its tests are skipped (docs/how-to/sensor-a65.md)" >&2; \
+	fi
 	@touch $@
 
 demo: $(INSTALLED) ## record, calibrate, annotate, build, train and report, on the simulated rig
