@@ -46,7 +46,7 @@ def open_a65(config: SensorConfig) -> "A65Sensor":
         observed = observe(transport, options)
         every = decimation(observed.rate_hz, options.rate_hz)
     except BaseException as error:
-        transport.close(lost=isinstance(error, CameraLostError))
+        _release(transport, lost=isinstance(error, CameraLostError))
         raise
     return A65Sensor(config.name, transport, options, setup, observed, every)
 
@@ -68,6 +68,15 @@ def _connect(options: A65Options) -> Transport:
         f"no library for GigE Vision cameras: {'; '.join(missing)}",
         remedy="install one of them: docs/how-to/sensor-a65.md",
     )
+
+
+def _release(transport: Transport, *, lost: bool) -> None:
+    """Leave corrections to the camera again and let it go."""
+    if not lost:
+        with suppress(SensorError):
+            transport.stop()
+            transport.set("NUCMode", "Automatic")
+    transport.close(lost=lost)
 
 
 class A65Sensor:
@@ -138,17 +147,13 @@ class A65Sensor:
         self._stopped.set()
 
     def close(self) -> None:
-        """Leave corrections to the camera again and release it; may be called twice."""
+        """Release the camera; may be called twice."""
         self._stopped.set()
         with self._lock:
             if self._closed.is_set():
                 return
             self._closed.set()
-            if not self._lost:
-                with suppress(SensorError):
-                    self._transport.stop()
-                    self._transport.set("NUCMode", "Automatic")
-            self._transport.close(lost=self._lost)
+            _release(self._transport, lost=self._lost)
 
     def __enter__(self) -> Self:
         return self

@@ -171,15 +171,16 @@ def _correct(transport: Transport, acquisition: Acquisition, options: A65Options
     transport.execute("NUCAction")
     ids, watch = FrameIds(), FreezeWatch()
     until_ns = started_ns + round(options.nuc_wait_s * 1e9)
-    n_frozen = 0
-    while time.monotonic_ns() < until_ns:
+    freeze = None
+    while freeze is None and time.monotonic_ns() < until_ns:
         buffer = acquisition.poll()
-        if buffer is None or buffer.image is None:
-            continue
-        number = ids.unwrap(buffer.frame_id)
-        ended = watch.see(number, buffer.device_time, buffer.image)
-        if ended is not None:
-            n_frozen = ended.last - ended.first + 1
-            break
+        if buffer is not None and buffer.image is not None:
+            number = ids.unwrap(buffer.frame_id)
+            freeze = watch.see(number, buffer.device_time, buffer.image)
+    freeze = freeze or watch.current
     took_s = (time.monotonic_ns() - started_ns) * 1e-9
-    return {"host_time_ns": started_ns, "n_frozen": n_frozen, "took_s": round(took_s, 3)}
+    return {
+        "host_time_ns": started_ns,
+        "n_frozen": 0 if freeze is None else freeze.last - freeze.first + 1,
+        "took_s": round(took_s, 3),
+    }

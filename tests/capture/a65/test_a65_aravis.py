@@ -245,6 +245,7 @@ def test_cameras_that_are_not_there_or_taken(fake_camera: Callable[..., Any]) ->
         open_sensor(camera.config(serial="S999", ip=None))
     with pytest.raises(SensorError, match=r"cannot be thinned to 40 Hz.*set rate_hz to one of 100"):
         open_sensor(camera.config(rate_hz=40))
+    assert camera.device().get_string_feature_value("NUCMode") == "Automatic"
     with (
         open_sensor(camera.config()),
         pytest.raises(SensorError, match="another program"),
