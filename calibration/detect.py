@@ -18,7 +18,8 @@ from .saddle import fit_saddles
 
 _LOW_PERCENT, _HIGH_PERCENT = 1.0, 99.0
 _SMALL_WIDTH_PX, _LARGE_WIDTH_PX = 700, 1400
-"""Narrower images are doubled for the search, wider ones halved."""
+"""Images wider than the second are halved for the search, narrower ones than the first searched
+as they are and then doubled: doubling finds small squares, but also doubles the noise's grain."""
 _ACCURATE_WIDTH_PX = 700
 """Up to this width of the searched image the detector's slower, more accurate mode is used."""
 _LOCAL_SHARE = 1 / 20
@@ -32,6 +33,9 @@ _CLASSIC_FLAGS = (
 )
 _MAX_BEND = 0.35
 """A corner this share of a square away from the flat board's perspective is a wrong detection."""
+_STRAY = 0.2
+"""A found corner this far, in squares, from where the others put it is looked for there instead."""
+_MAX_STRAY_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,42 +86,63 @@ def find_board(image: NDArray[np.generic], board: BoardSpec) -> Detection | None
     bright ones (warmed ink in thermal) the negative is searched too.
     """
     values = _luminance(image)
-    width_px = values.shape[1]
-    factor = 2.0 if width_px < _SMALL_WIDTH_PX else 0.5 if width_px > _LARGE_WIDTH_PX else 1.0
     pattern = (board.columns, board.rows)
-    for method, searched in _searched(stretch(values), factor):
+    for method, searched, factor in _searched(stretch(values)):
         if method.startswith("classic"):
             found, corners = cv2.findChessboardCorners(searched, pattern, flags=_CLASSIC_FLAGS)
         else:
-            accurate = searched.shape[1] <= _ACCURATE_WIDTH_PX
+            accurate = factor > 1 and searched.shape[1] <= _ACCURATE_WIDTH_PX
             flags = cv2.CALIB_CB_ACCURACY if accurate else 0
             found, corners = cv2.findChessboardCornersSB(searched, pattern, flags=flags)
         if not found:
             continue
         start_px = (corners.reshape(-1, 2).astype(np.float64) + 0.5) / factor - 0.5
-        corners_px, std_px = place_corners(values, start_px, board)
+        corners_px, std_px = place_corners(values, _call_back_strays(start_px, board), board)
         if _bend(corners_px, board) <= _MAX_BEND:
             snr = _contrast_to_noise(values, corners_px, board)
             return Detection(corners_px, std_px, snr, method)
     return None
 
 
-def _searched(grey: NDArray[np.uint8], factor: float) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Yield the images to search, the likeliest and cheapest first."""
+def _searched(grey: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[np.uint8], float]]:
+    """Yield the images to search and their scale, the likeliest and cheapest first."""
+    width_px = grey.shape[1]
+    if width_px < _SMALL_WIDTH_PX:
+        yield "sector-native", grey, 1.0
+    factor = 2.0 if width_px < _SMALL_WIDTH_PX else 0.5 if width_px > _LARGE_WIDTH_PX else 1.0
     if factor != 1.0:
         kind = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
         grey = cast(
             NDArray[np.uint8], cv2.resize(grey, None, fx=factor, fy=factor, interpolation=kind)
         )
-    yield "sector", grey
-    yield "sector-negative", 255 - grey
+    yield "sector", grey, factor
+    yield "sector-negative", 255 - grey, factor
     local = _normalise_locally(grey)
-    yield "sector-local", local
+    yield "sector-local", local, factor
     smooth = cast(NDArray[np.uint8], cv2.GaussianBlur(grey, (0, 0), _SMOOTHING_SIGMA_PX))
-    yield "sector-smooth", smooth
-    yield "classic-local", local
-    yield "classic-local-negative", 255 - local
-    yield "classic", grey
+    yield "sector-smooth", smooth, factor
+    yield "classic-local", local, factor
+    yield "classic-local-negative", 255 - local, factor
+    yield "classic", grey, factor
+
+
+def _call_back_strays(start_px: NDArray[np.float64], board: BoardSpec) -> NDArray[np.float64]:
+    """Move corners (N, 2) that noise drew away to where the others, seen in perspective, put them.
+
+    A fit reaches a third of a square; a detector's corner may be off by more than that in faint
+    images, one or two of them on a board.
+    """
+    flat = board.points_m[:, :2] / board.square_m
+    to_image, _ = cv2.findHomography(flat, start_px, cv2.LMEDS)
+    if to_image is None:
+        return start_px
+    expected = cv2.perspectiveTransform(flat[:, None], to_image)[:, 0]
+    to_board = np.linalg.inv(to_image)
+    mapped = cv2.perspectiveTransform(start_px[:, None], to_board)[:, 0]
+    stray = np.linalg.norm(mapped - flat, axis=1) > _STRAY
+    if stray.mean() > _MAX_STRAY_SHARE:
+        return start_px
+    return np.where(stray[:, None], expected, start_px)
 
 
 def _normalise_locally(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
