@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .adjustment import State, adjust
+from .adjustment import adjust
+from .adjustment_problem import State
 from .intrinsics import MIN_VIEWS, rms
 from .rig_solve import REFERENCE, RigSolution, board_pose
 
@@ -85,5 +86,5 @@ def transfer_rms_px(solution: RigSolution, state: State, source: str, view: int)
     corners = problem.views[view]
     pose = board_pose(state.cameras[source], corners[source], problem.board)
     T_reference_board = state.T_camera_reference[source].inverse() @ pose
-    points_m = T_reference_board.apply(problem.board.points_m)
+    points_m = T_reference_board.apply(state.points_m(problem.board))
     return rms(state.cameras[REFERENCE].project(points_m) - corners[REFERENCE])

@@ -1,7 +1,9 @@
 """From the corners of all cameras to the cameras of the rig: start values, refinement, outliers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +12,8 @@ from numpy.typing import NDArray
 from capture.camera import CameraModel
 from capture.transform import RigidTransform
 
-from .adjustment import Adjustment, Problem, State, adjust
+from .adjustment import Adjustment, adjust
+from .adjustment_problem import DISTORTION, LensModel, Problem, State
 from .board import BoardSpec
 from .errors import CalibrationError
 from .intrinsics import SingleCamera, calibrate_camera, outlying, require_views, rms
@@ -62,6 +65,10 @@ def solve_rig(
     *,
     sizes_px: Mapping[str, tuple[int, int]],
     board: BoardSpec,
+    reference: str = REFERENCE,
+    models: Mapping[str, LensModel] | None = None,
+    fixed: Mapping[str, AbstractSet[str]] | None = None,
+    board_warp: bool = False,
 ) -> RigSolution:
     """Calibrate all cameras of the rig together.
 
@@ -70,8 +77,13 @@ def solve_rig(
     views_px : sequence of mapping of camera name to (N, 2) float64
         Corners as found; a camera that did not see the board in a view is absent from it.
     sizes_px : mapping of camera name to (width, height)
-        The cameras to calibrate; must name the reference camera "color".
+        The cameras to calibrate: one, a pair or all of a rig.
     board : BoardSpec
+    reference : str
+        The camera in whose frame everything is told.
+    models, fixed, board_warp
+        As in `Problem`; fixed distortion is none, a fixed focal length or centre keeps the value
+        that the camera on its own gave.
 
     Raises
     ------
@@ -79,7 +91,12 @@ def solve_rig(
         Too few views for a camera or shared with the reference, or views that leave the unknowns
         undetermined.
     """
-    names = (REFERENCE, *sorted(set(sizes_px) - {REFERENCE}))
+    names = (reference, *sorted(set(sizes_px) - {reference}))
+    assumed: dict[str, Any] = {
+        "models": models or {},
+        "fixed": fixed or {},
+        "board_warp": board_warp,
+    }
     ordered = {
         number: agree_in_view({name: view[name] for name in names if name in view}, board)
         for number, view in enumerate(views_px)
@@ -90,7 +107,7 @@ def solve_rig(
     }
     rejected = {name: dict(singles[name].rejected) for name in names}
     for _ in range(_MAX_ROUNDS):
-        problem = Problem(names, _without(ordered, rejected), board)
+        problem = Problem(names, _without(ordered, rejected), board, **assumed)
         for name in names:
             require_views(name, len(_of_camera(problem.views, name)), rejected[name])
         adjustment = adjust(problem, _start(problem, singles))
@@ -125,7 +142,9 @@ def _without(
 
 def _start(problem: Problem, singles: Mapping[str, SingleCamera]) -> State:
     """Chain the single cameras' board poses into start values for all unknowns."""
-    cameras = {name: singles[name].camera for name in problem.cameras}
+    cameras = {
+        name: _free_of_fixed(singles[name].camera, problem, name) for name in problem.cameras
+    }
     poses = {
         name: {
             view: board_pose(cameras[name], corners[name], problem.board)
@@ -134,22 +153,32 @@ def _start(problem: Problem, singles: Mapping[str, SingleCamera]) -> State:
         }
         for name in problem.cameras
     }
-    T_camera_reference = {REFERENCE: RigidTransform.identity()}
+    reference = problem.cameras[0]
+    T_camera_reference = {reference: RigidTransform.identity()}
     for name in problem.cameras[1:]:
-        shared = sorted(set(poses[name]) & set(poses[REFERENCE]))
+        shared = sorted(set(poses[name]) & set(poses[reference]))
         if len(shared) < MIN_SHARED_VIEWS:
             raise CalibrationError(
-                f"{name} and {REFERENCE} see the board together in {len(shared)} views: "
+                f"{name} and {reference} see the board together in {len(shared)} views: "
                 f"expected at least {MIN_SHARED_VIEWS}",
                 remedy="hold the board where all cameras see it, still for a second per view",
             )
-        candidates = [poses[name][view] @ poses[REFERENCE][view].inverse() for view in shared]
+        candidates = [poses[name][view] @ poses[reference][view].inverse() for view in shared]
         T_camera_reference[name] = _most_central(candidates)
     T_reference_board = {}
     for view, corners in problem.views.items():
         name = next(camera for camera in problem.cameras if camera in corners)
         T_reference_board[view] = T_camera_reference[name].inverse() @ poses[name][view]
     return State(cameras, T_camera_reference, T_reference_board)
+
+
+def _free_of_fixed(camera: CameraModel, problem: Problem, name: str) -> CameraModel:
+    fixed = problem.fixed.get(name, frozenset())
+    kept = (
+        0.0 if key in fixed else value
+        for key, value in zip(DISTORTION["plumb_bob"], camera.distortion, strict=True)
+    )
+    return replace(camera, distortion=tuple(kept))
 
 
 def board_pose(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from capture.session import Session
 from capture.terminal import OnProgress
 
-from .adjustment import State
+from .adjustment_problem import State
 from .board import BoardSpec
 from .coverage import coverage_warnings, covered_share
 from .crop_window import compute_crop_window, paper_window_px
