@@ -52,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="nearest depth the crop window must hold for (default: the nearest that lets the "
         "paper's 1408x792 fit)",
     )
+    parser.add_argument(
+        "--depth-model",
+        choices=("scalar", "linear"),
+        default="scalar",
+        help="correct depth by a shift (default) or by a scale, too; the report says whether the "
+        "shift is enough",
+    )
     parser.add_argument("--iai", type=Path, metavar="DIR", help="also write iai_kinect2's files")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     add_common_options(parser)
@@ -89,7 +96,11 @@ def _calibrate(args: argparse.Namespace) -> int:
         )
     with progress("board views", enabled=not args.quiet) as on_progress:
         result = calibrate_session(
-            session, board=board, z_min_m=args.z_min_m, on_progress=on_progress
+            session,
+            board=board,
+            z_min_m=args.z_min_m,
+            depth_model=args.depth_model,
+            on_progress=on_progress,
         )
     with all_or_none(outputs):
         if args.report:

@@ -33,6 +33,7 @@ def describe_rig_calibration(path: Path) -> dict[str, Any]:
         "cameras": cameras,
         "T_color_infrared_mm": (1000 * rig.T_color_infrared.translation_m).round(2).tolist(),
         "T_color_thermal_mm": (1000 * rig.T_color_thermal.translation_m).round(2).tolist(),
+        "depth_scale": round(rig.depth_scale, 6),
         "depth_shift_mm": round(rig.depth_shift_mm, 3),
         "crop_window": {
             "x_px": window.x_px,

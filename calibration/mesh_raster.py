@@ -23,6 +23,7 @@ def draw_depth_mesh(
     rays: NDArray[np.float32],
     projection: NDArray[np.float64],
     translation_mm: NDArray[np.float64],
+    scale: float,
     shift_mm: float,
     inverse_depth: NDArray[np.float32],
 ) -> None:
@@ -38,7 +39,7 @@ def draw_depth_mesh(
         K_dst · R_dst_src of the ideal target camera, its origin at the target window.
     translation_mm : (3,) float64
         K_dst · t_dst_src.
-    shift_mm : float
+    scale, shift_mm : float
         Added to every valid depth.
     inverse_depth : (h, w) float32, 1/mm
         Target, zero where empty; the nearer surface (larger value) wins.
@@ -51,7 +52,7 @@ def draw_depth_mesh(
         now, before = row % 2, 1 - row % 2
         for column in range(width):
             measured = depth_mm[row, column]
-            z = np.float64(measured) + shift_mm
+            z = scale * np.float64(measured) + shift_mm
             x, y = z * rays[row, column, 0], z * rays[row, column, 1]
             depth = (
                 projection[2, 0] * x + projection[2, 1] * y + projection[2, 2] * z

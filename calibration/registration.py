@@ -107,6 +107,7 @@ def _draw(
         np.ascontiguousarray(_rays(rig.cameras["infrared"])[rows, columns]),
         matrix @ rig.T_color_infrared.rotation,
         matrix @ rig.T_color_infrared.translation_m * 1000,
+        rig.depth_scale,
         rig.depth_shift_mm,
         inverse_depth,
     )
@@ -123,7 +124,7 @@ def _infrared_part(
     """
     whole = slice(None), slice(None)
     valid = depth_mm[depth_mm > 0]
-    nearest_m = (int(valid.min()) + rig.depth_shift_mm) / 1000 if valid.size else 0.0
+    nearest_m = rig.true_depth_mm(int(valid.min())) / 1000 if valid.size else 0.0
     if nearest_m <= 0:
         return whole
     x_px, y_px, width_px, height_px = window

@@ -75,6 +75,8 @@ def report_document(result: SessionCalibration) -> dict[str, Any]:
             "std_error_mm": round(shift.std_error_mm, 4),
             "n_views": len(shift.view_shift_mm),
             "n_pixels": shift.n_pixels,
+            "scale": rig.depth_scale,
+            "trends": rig.quality["depth_trends"],
         },
         "crop_window": {
             "x_px": window.x_px,

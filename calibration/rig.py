@@ -26,6 +26,9 @@ SCHEMA_VERSION = 1
 CAMERAS = ("color", "infrared", "thermal")
 DISTORTION_LENGTH = {"none": 0, "plumb_bob": 5, "rational": 8}
 _MAX_FILE_BYTES = 4_000_000
+_LEAST_SCALE = 0.9
+_OPTIONAL = ("depth_scale",)
+"""Keys that files of the first version may lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,12 @@ class RigCalibration:
     T_color_infrared, T_color_thermal : RigidTransform
         Map points of the infrared and thermal frame to the color frame, metres.
     depth_shift_mm : float
-        True depth = measured depth + shift; the sign iai_kinect2 uses. 0 stays invalid.
+        True depth = scale · measured depth + shift; the sign iai_kinect2 uses. 0 stays invalid.
     crop_window : CropWindow
     quality, provenance : mapping of str to JSON values
         How good it is and where it comes from; carried along, never interpreted.
+    depth_scale : float
+        1 unless a linear depth model was asked for.
     """
 
     cameras: Mapping[str, CameraModel]
@@ -72,12 +77,15 @@ class RigCalibration:
     crop_window: CropWindow
     quality: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    depth_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if sorted(self.cameras) != sorted(CAMERAS):
             raise CalibrationError(
                 f"cameras {sorted(self.cameras)}: expected exactly {sorted(CAMERAS)}"
             )
+        if not _LEAST_SCALE < self.depth_scale < 1 / _LEAST_SCALE:
+            raise CalibrationError(f"depth_scale is {self.depth_scale}: expected about 1")
         color, window = self.cameras["color"], self.crop_window
         inside = (
             min(window.x_px, window.y_px) >= 0
@@ -94,6 +102,10 @@ class RigCalibration:
     def undistorted_color(self) -> CameraModel:
         """The ideal camera of the undistorted color image, the rig's common pixel grid."""
         return self.cameras["color"].without_distortion()
+
+    def true_depth_mm(self, measured_mm: float) -> float:
+        """Return the depth that a valid measured one stands for."""
+        return self.depth_scale * measured_mm + self.depth_shift_mm
 
     def require_size(self, camera: str, image: NDArray[Any]) -> None:
         """Raise `CalibrationError` when `image` (H, W, …) is not of this camera's size."""
@@ -115,6 +127,7 @@ def save_rig_calibration(path: Path, rig: RigCalibration, *, overwrite: bool = F
         "cameras": {name: _camera_document(rig.cameras[name]) for name in CAMERAS},
         "T_color_infrared": _transform_document(rig.T_color_infrared),
         "T_color_thermal": _transform_document(rig.T_color_thermal),
+        "depth_scale": float(rig.depth_scale),
         "depth_shift_mm": float(rig.depth_shift_mm),
         "crop_window": asdict(rig.crop_window),
         "quality": dict(rig.quality),
@@ -164,6 +177,7 @@ def _parse(document: Mapping[str, Any], path: Path) -> RigCalibration:
             document,
             ("format", "schema_version", *(item.name for item in fields(RigCalibration))),
             "top level",
+            optional=_OPTIONAL,
         )
         cameras = document["cameras"]
         _require_keys(cameras, CAMERAS, "cameras")
@@ -182,6 +196,7 @@ def _parse(document: Mapping[str, Any], path: Path) -> RigCalibration:
             crop_window=CropWindow(
                 **whole, z_min_m=_number(window["z_min_m"], "crop_window.z_min_m")
             ),
+            depth_scale=_number(document.get("depth_scale", 1.0), "depth_scale"),
             quality=document["quality"],
             provenance=document["provenance"],
         )
@@ -240,7 +255,9 @@ def _transform(document: object, where: str) -> RigidTransform:
         raise CalibrationError(f"{where}: {error}") from error
 
 
-def _require_keys(document: object, expected: Sequence[str], where: str) -> Mapping[str, Any]:
+def _require_keys(
+    document: object, expected: Sequence[str], where: str, *, optional: Sequence[str] = ()
+) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise CalibrationError(f"{where} is {type(document).__name__}: expected a mapping")
     for name in document:
@@ -248,7 +265,7 @@ def _require_keys(document: object, expected: Sequence[str], where: str) -> Mapp
             near = difflib.get_close_matches(str(name), expected, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise CalibrationError(f"{where}: unknown key {name!r}{hint}")
-    missing = [name for name in expected if name not in document]
+    missing = [name for name in expected if name not in document and name not in optional]
     if missing:
         raise CalibrationError(f"{where}: missing key {', '.join(map(repr, missing))}")
     return document

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from capture.session import Session
 from capture.terminal import OnProgress
@@ -16,6 +15,7 @@ from .board import BoardSpec
 from .coverage import coverage_warnings, covered_share
 from .crop_window import compute_crop_window, paper_window_px
 from .cross_validation import CrossValidation, cross_validate
+from .depth_linearity import LinearDepth
 from .depth_shift import DepthShift, estimate_depth_shift
 from .errors import CalibrationError
 from .intrinsics import MIN_VIEWS
@@ -23,6 +23,7 @@ from .rig import CAMERAS, RigCalibration
 from .rig_solve import REFERENCE, RigSolution, solve_rig
 from .views import BoardView, collect_views
 
+DepthModel = Literal["scalar", "linear"]
 _REMEDIES = {
     "color": "light the board evenly and hold it inside the color image",
     "infrared": "print the board with a laser printer: ink is invisible in infrared",
@@ -57,6 +58,7 @@ def calibrate_session(
     *,
     board: BoardSpec,
     z_min_m: float | None = None,
+    depth_model: DepthModel = "scalar",
     on_progress: OnProgress = lambda done, total: None,
 ) -> SessionCalibration:
     """Calibrate the rig from a session in which the board was held still in many places.
@@ -68,6 +70,8 @@ def calibrate_session(
     z_min_m : float, optional
         Nearest depth the crop window must hold for; by default the nearest that lets the
         paper's window fit.
+    depth_model : {"scalar", "linear"}
+        Correct depth by the shift alone or by a scale, too.
     on_progress : callable
         Told (views done, views in all).
 
@@ -90,13 +94,14 @@ def calibrate_session(
     ]
     solution = solve_rig(corners, sizes_px=sizes_px, board=board)
     state = solution.state
-    depth_mm = {number: view.depth_mm for number, view in enumerate(usable) if view}
-    shift = _depth_shift(state, depth_mm, board)
+    used = {number: view for number, view in enumerate(usable) if view}
+    shift = _depth_shift(state, used, board)
     validation = cross_validate(
-        solution, lambda partial: _depth_shift(partial, depth_mm, board).shift_mm
+        solution, lambda partial: _depth_shift(partial, used, board).shift_mm
     )
     if validation is not None:
         shift = replace(shift, std_error_mm=max(shift.std_error_mm, validation.std_error))
+    line = _chosen_line(shift, depth_model)
     T_color_infrared = solution.T_reference_camera("infrared")
     window = compute_crop_window(
         state.cameras["color"], state.cameras["infrared"], T_color_infrared, z_min_m=z_min_m
@@ -105,9 +110,10 @@ def calibrate_session(
         cameras=state.cameras,
         T_color_infrared=T_color_infrared,
         T_color_thermal=solution.T_reference_camera("thermal"),
-        depth_shift_mm=shift.shift_mm,
+        depth_shift_mm=shift.shift_mm if line is None else line.shift_mm,
+        depth_scale=1.0 if line is None else line.scale,
         crop_window=window,
-        quality=_quality(solution, shift, validation, views)
+        quality=_quality(solution, shift, validation, views, depth_model)
         | {
             "paper_window_fits": (window.width_px, window.height_px)
             == paper_window_px(state.cameras["color"])
@@ -124,15 +130,30 @@ def calibrate_session(
     return SessionCalibration(rig, tuple(views), solution, shift, validation)
 
 
-def _depth_shift(
-    state: State, depth_mm: Mapping[int, NDArray[np.float32]], board: BoardSpec
-) -> DepthShift:
+def _depth_shift(state: State, views: Mapping[int, BoardView], board: BoardSpec) -> DepthShift:
     T_infrared_board = {
         number: state.T_camera_reference["infrared"] @ pose
         for number, pose in state.T_reference_board.items()
     }
     infrared = state.cameras["infrared"]
-    return estimate_depth_shift(depth_mm, T_infrared_board, infrared=infrared, board=board)
+    return estimate_depth_shift(
+        {number: view.depth_mm for number, view in views.items()},
+        T_infrared_board,
+        infrared=infrared,
+        board=board,
+        amplitude={number: view.infrared for number, view in views.items()},
+    )
+
+
+def _chosen_line(shift: DepthShift, model: DepthModel) -> LinearDepth | None:
+    if model == "scalar":
+        return None
+    if shift.linear is None:
+        raise CalibrationError(
+            "the board was shown at too few or too similar distances for a linear depth model",
+            remedy="show it at six or more distances between 0.6 and 1.5 m, or leave the model out",
+        )
+    return shift.linear
 
 
 def _require_seen(session: Session, views: Sequence[BoardView | None]) -> None:
@@ -153,6 +174,7 @@ def _quality(
     shift: DepthShift,
     validation: CrossValidation | None,
     views: Sequence[BoardView],
+    depth_model: DepthModel,
 ) -> dict[str, Any]:
     adjustment = solution.adjustment
     covered = {
@@ -193,9 +215,31 @@ def _quality(
         },
         "depth_shift_std_error_mm": round(shift.std_error_mm, 4),
         "depth_shift_n_views": len(shift.view_shift_mm),
+        "depth_trends": {
+            trend.against: {
+                "slope": float(f"{trend.slope:.4g}"),
+                "std_error": float(f"{trend.std_error:.3g}"),
+                "unit": trend.unit,
+                "effect_mm": round(trend.effect_mm, 3),
+            }
+            for trend in shift.trends
+        },
         "rejected": rejected,
-        "warnings": list(coverage_warnings(covered, solution.state.cameras)),
+        "warnings": [
+            *coverage_warnings(covered, solution.state.cameras),
+            *_trend_warnings(shift, depth_model),
+        ],
     }
+
+
+def _trend_warnings(shift: DepthShift, model: DepthModel) -> list[str]:
+    return [
+        f"depth errs with {trend.against}: {trend.slope:+.2f} ± {trend.std_error:.2f} "
+        f"{trend.unit}, {trend.effect_mm:+.1f} mm over the views"
+        + ("; --depth-model linear takes it out" if trend.against == "distance" else "")
+        for trend in shift.trends
+        if trend.matters and not (trend.against == "distance" and model == "linear")
+    ]
 
 
 def _pooled(errors_px: Mapping[int, float]) -> float | None:

@@ -46,6 +46,8 @@ class BoardView:
         Cameras that see the whole board.
     depth_mm : (H, W) float32
         Mean of the valid frames as measured; 0 where fewer than half are valid.
+    infrared : (H, W) float32
+        Mean image: how bright what depth measured was.
     problem : str or None
         Why the view must not be used, if so.
     """
@@ -55,6 +57,7 @@ class BoardView:
     frames: Mapping[str, tuple[int, ...]]
     detections: Mapping[str, Detection]
     depth_mm: NDArray[np.float32]
+    infrared: NDArray[np.float32]
     problem: str | None = None
 
 
@@ -171,11 +174,14 @@ def _read_view(session: Session, interval: StillInterval, board: BoardSpec) -> B
         )
         for name in (*STREAMS, "depth")
     }
+    infrared = mean_image(watched, frames[_WATCHED])
     detections = {}
     for name in STREAMS:
         if not frames[name]:
             continue
-        found = find_board(mean_image(session.streams[name], frames[name]), board)
+        seen = name == _WATCHED
+        image = infrared if seen else mean_image(session.streams[name], frames[name])
+        found = find_board(image, board)
         if found is not None:
             detections[name] = found
     problem = None
@@ -187,6 +193,7 @@ def _read_view(session: Session, interval: StillInterval, board: BoardSpec) -> B
         frames=frames,
         detections=detections,
         depth_mm=mean_depth(session.streams["depth"], frames["depth"]),
+        infrared=infrared,
         problem=problem,
     )
 

@@ -54,7 +54,7 @@ def carry_to_color(
     face_m = float(np.median(depth_m[known]))
     nearest_m, farthest_m = face_m + _FACE_DEPTH_M[0], face_m + _FACE_DEPTH_M[1]
     z_m = np.where((depth_m > nearest_m) & (depth_m < farthest_m), depth_m, face_m)
-    z_m += rig.depth_shift_mm / 1000
+    z_m = rig.depth_scale * z_m + rig.depth_shift_mm / 1000
     rays = rig.cameras["infrared"].unproject(points_px)
     points_m = np.concatenate([rays * z_m[:, None], z_m[:, None]], axis=1)
     return rig.undistorted_color.project(rig.T_color_infrared.apply(points_m))

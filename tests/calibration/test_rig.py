@@ -139,3 +139,16 @@ def test_description_is_json_of_the_main_figures(rig, tmp_path):
     assert about["cameras"]["infrared"]["rms_px"] is None
     np.testing.assert_allclose(about["T_color_infrared_mm"], [-52.05, -0.46, 0.89], atol=0.01)
     assert isinstance(rig, RigCalibration)
+
+
+def test_the_depth_scale_is_kept_and_may_be_absent(rig, document, tmp_path):
+    path = tmp_path / "scaled.yaml"
+    save_rig_calibration(path, dataclasses.replace(rig, depth_scale=1.004))
+    assert load_rig_calibration(path).depth_scale == 1.004
+    assert load_rig_calibration(path).true_depth_mm(1000) == 1004 + rig.depth_shift_mm
+    del document["depth_scale"]
+    old = tmp_path / "old.yaml"
+    old.write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert load_rig_calibration(old).depth_scale == 1
+    with pytest.raises(CalibrationError, match="depth_scale is 1000"):
+        dataclasses.replace(rig, depth_scale=1000.0)
