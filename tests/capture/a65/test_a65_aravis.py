@@ -16,6 +16,7 @@ from capture.recorder import Recorder
 from capture.recording import open_recording
 from capture.registry import open_sensor
 from capture.sensor import Sensor
+from capture.sensor_contract import broken_rules
 
 GENICAM = Path(__file__).parent / "genicam.xml"
 DEADLINE_S = 30.0
@@ -44,6 +45,10 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
+
+
+def test_it_keeps_the_contract_of_sensors(fake_camera: Callable[..., Any]) -> None:
+    assert broken_rules(fake_camera().config()) == []
 
 
 def test_it_is_set_up_read_back_and_left_as_found(fake_camera: Callable[..., Any]) -> None:
