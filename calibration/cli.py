@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from capture.terminal import (
+    EXIT_FAILED,
     EXIT_OK,
     add_common_options,
     print_result,
@@ -20,6 +21,8 @@ examples:
 
 A board session shows the checkerboard to all cameras, held still for about a second in each of
 30 or more places: near and far, tilted both ways, out to the corners of every image.
+
+exit status: 0 good or fair, 1 refused, or written but beyond a limit (the report says which)
 """
 
 
@@ -37,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "-o", "--output", type=Path, required=True, metavar="RIG.yaml", help="calibration to write"
     )
     parser.add_argument(
-        "--report", type=Path, metavar="DIR", help="also write report.json and overlay.png"
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="also write report.html, report.json and overlay.png",
     )
     parser.add_argument(
         "--board",
@@ -74,6 +80,7 @@ def _calibrate(args: argparse.Namespace) -> int:
     from .errors import CalibrationError
     from .iai import FILES, export_iai
     from .report import OVERLAY_NAME, REPORT_NAME, report_document, summary_lines, write_report
+    from .report_html import PAGE_NAME, write_report_page
     from .rig import save_rig_calibration
     from .session_calibration import calibrate_session
 
@@ -81,7 +88,11 @@ def _calibrate(args: argparse.Namespace) -> int:
     if args.z_min_m is not None and not 0 < args.z_min_m < 100:
         raise CalibrationError(f"--z-min-m is {args.z_min_m}: expected metres, e.g. 0.6")
     outputs = [args.output]
-    outputs += [args.report / name for name in (REPORT_NAME, OVERLAY_NAME)] if args.report else []
+    outputs += (
+        [args.report / name for name in (PAGE_NAME, REPORT_NAME, OVERLAY_NAME)]
+        if args.report
+        else []
+    )
     outputs += [args.iai / name for name in FILES] if args.iai else []
     for path in outputs:
         if path.exists() and not args.overwrite:
@@ -105,9 +116,10 @@ def _calibrate(args: argparse.Namespace) -> int:
     with all_or_none(outputs):
         if args.report:
             write_report(args.report, result, session, overwrite=args.overwrite)
+            write_report_page(args.report, result, session, overwrite=args.overwrite)
         if args.iai:
             export_iai(args.iai, result.rig, overwrite=args.overwrite)
         save_rig_calibration(args.output, result.rig, overwrite=args.overwrite)
     document = {"output": str(args.output), **report_document(result)}
     print_result(args, document, [*summary_lines(result), f"written: {args.output}"])
-    return EXIT_OK
+    return EXIT_FAILED if result.rig.quality["verdict"] == "fail" else EXIT_OK

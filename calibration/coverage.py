@@ -17,6 +17,10 @@ LEAST_COVERED_SHARE = 0.4
 """Boards held out to the corners that color and infrared share cover 55 to 70 % of each."""
 _OUTER = ("color", "infrared")
 """Cameras whose edges the registration of depth relies on."""
+N_CELLS = 10
+_THIRDS = (slice(0, 3), slice(3, 7), slice(7, 10))
+_VERTICAL, _HORIZONTAL = ("upper", "middle", "lower"), ("left", "middle", "right")
+_TILTED_DEG, _TILTED_SHARE = 15.0, 0.5
 
 
 def covered_share(corners_px: Iterable[NDArray[np.float64]], camera: CameraModel) -> float:
@@ -56,3 +60,46 @@ def coverage_warnings(
                 "the crop window leaves them out, those beside them are off by many pixels"
             )
     return tuple(warnings)
+
+
+def cell_counts(
+    corners_px: Iterable[NDArray[np.float64]], camera: CameraModel
+) -> NDArray[np.int64]:
+    """Count the corners (N, 2) of all views in each of 10 x 10 cells of the image, (10, 10)."""
+    everything = np.concatenate(list(corners_px))
+    size_px = np.array([camera.width_px, camera.height_px])
+    cells = np.clip((everything + 0.5) / size_px * N_CELLS, 0, N_CELLS - 1).astype(np.int64)
+    counts = np.zeros((N_CELLS, N_CELLS), np.int64)
+    np.add.at(counts, (cells[:, 1], cells[:, 0]), 1)
+    return counts
+
+
+def advise(
+    counts: Mapping[str, NDArray[np.int64]], tilts_deg: NDArray[np.float64]
+) -> tuple[str, ...]:
+    """Say where to hold the board next; empty when it was everywhere.
+
+    Parameters
+    ----------
+    counts : mapping of camera name to (10, 10) int64
+        From `cell_counts`.
+    tilts_deg : (V,) float64
+        Angle between the board's normal and the reference camera's axis, per view.
+    """
+    advice = []
+    for name in _OUTER:
+        empty = [
+            f"{vertical} {horizontal}".strip().replace("middle middle", "middle")
+            for rows, vertical in zip(_THIRDS, _VERTICAL, strict=True)
+            for columns, horizontal in zip(_THIRDS, _HORIZONTAL, strict=True)
+            if not counts[name][rows, columns].any()
+        ]
+        if empty:
+            advice.append(f"no board in the {', '.join(empty)} of {name}: hold it there")
+    if (tilts_deg > _TILTED_DEG).mean() < _TILTED_SHARE:
+        advice.append(
+            f"{100 * (tilts_deg > _TILTED_DEG).mean():.0f} % of the views are tilted by more than "
+            f"{_TILTED_DEG:.0f}°, expected {100 * _TILTED_SHARE:.0f} %: tilt the board more, "
+            "otherwise focal length and distance cannot be told apart"
+        )
+    return tuple(advice)

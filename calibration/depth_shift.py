@@ -7,7 +7,7 @@ their many pixels do not dominate.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -46,6 +46,8 @@ class DepthShift:
         What the differences depend on, where the data can tell.
     linear : LinearDepth or None
         The straight line through the views; None with too few.
+    samples : mapping of view number to PlaneSamples
+        Of the views that were kept.
     """
 
     shift_mm: float
@@ -55,6 +57,7 @@ class DepthShift:
     n_pixels: int
     trends: tuple[Trend, ...] = ()
     linear: LinearDepth | None = None
+    samples: Mapping[int, PlaneSamples] = field(default_factory=dict)
 
 
 def estimate_depth_shift(
@@ -121,6 +124,7 @@ def estimate_depth_shift(
         n_pixels=sum(len(view.difference_mm) for view in used),
         trends=find_trends(used),
         linear=fit_linear(used),
+        samples={view: samples[view] for view in shifts_mm},
     )
 
 

@@ -1,6 +1,7 @@
 """The report of a calibration: ``report.json`` with every number and ``overlay.png`` to look at."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from capture.files import atomic_output, write_text_atomic
 from capture.session import Session
 
+from .gates import Gate
 from .intrinsics import rms
 from .overlay import draw_overlay
 from .rig import CAMERAS
@@ -88,6 +90,9 @@ def report_document(result: SessionCalibration) -> dict[str, Any]:
         },
         "rejected": rig.quality["rejected"],
         "warnings": rig.quality["warnings"],
+        "advice": list(result.advice),
+        "verdict": rig.quality["verdict"],
+        "gates": [asdict(gate) for gate in result.gates],
         "views": [_view_document(result, number) for number in range(len(result.views))],
     }
 
@@ -125,7 +130,15 @@ def summary_lines(result: SessionCalibration) -> list[str]:
     )
     lines += [f"left out: {what}: {why}" for what, why in document["rejected"].items()]
     lines += [f"warning: {what}" for what in document["warnings"]]
+    lines += [f"advice: {what}" for what in document["advice"]]
+    lines += [_gate_text(gate) for gate in result.gates if gate.verdict != "good"]
+    lines.append(f"verdict: {document['verdict']}")
     return lines
+
+
+def _gate_text(gate: Gate) -> str:
+    value = "unknown" if gate.value is None else f"{gate.value:.3g} {gate.unit}".strip()
+    return f"{gate.verdict}: {gate.name} is {value}, good is {gate.limit} {gate.unit}".strip()
 
 
 def most_telling_view(result: SessionCalibration) -> int:

@@ -3,27 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.session import Session
 from capture.terminal import OnProgress
 
 from .adjustment_problem import State
 from .board import BoardSpec
-from .coverage import coverage_warnings, covered_share
+from .coverage import advise, cell_counts
 from .crop_window import compute_crop_window, paper_window_px
 from .cross_validation import CrossValidation, cross_validate
 from .depth_linearity import LinearDepth
 from .depth_shift import DepthShift, estimate_depth_shift
 from .errors import CalibrationError
+from .gates import Gate, judge, worst
 from .intrinsics import MIN_VIEWS
+from .quality import DepthModel, describe_quality, held_out_by_camera
 from .rig import CAMERAS, RigCalibration
 from .rig_solve import REFERENCE, RigSolution, solve_rig
+from .uncertainty import UncertaintyMap, transfer_uncertainty
 from .views import BoardView, collect_views
 
-DepthModel = Literal["scalar", "linear"]
 _REMEDIES = {
     "color": "light the board evenly and hold it inside the color image",
     "infrared": "print the board with a laser printer: ink is invisible in infrared",
@@ -44,6 +46,11 @@ class SessionCalibration:
     depth_shift : DepthShift
     validation : CrossValidation or None
         None with too few views to leave any out.
+    transfer : mapping of camera name to UncertaintyMap
+        Where its pixels, a metre away, land in color.
+    gates : tuple of Gate
+    advice : tuple of str
+        Where the board should have been, too.
     """
 
     rig: RigCalibration
@@ -51,6 +58,9 @@ class SessionCalibration:
     solution: RigSolution
     depth_shift: DepthShift
     validation: CrossValidation | None
+    transfer: Mapping[str, UncertaintyMap]
+    gates: tuple[Gate, ...]
+    advice: tuple[str, ...]
 
 
 def calibrate_session(
@@ -113,7 +123,7 @@ def calibrate_session(
         depth_shift_mm=shift.shift_mm if line is None else line.shift_mm,
         depth_scale=1.0 if line is None else line.scale,
         crop_window=window,
-        quality=_quality(solution, shift, validation, views, depth_model)
+        quality=describe_quality(solution, shift, validation, views, depth_model)
         | {
             "paper_window_fits": (window.width_px, window.height_px)
             == paper_window_px(state.cameras["color"])
@@ -127,7 +137,47 @@ def calibrate_session(
             "software_version": version("mavfer"),
         },
     )
-    return SessionCalibration(rig, tuple(views), solution, shift, validation)
+    transfer = {
+        name: transfer_uncertainty(
+            solution.adjustment, solution.problem, source=name, target=REFERENCE
+        )
+        for name in solution.problem.cameras[1:]
+    }
+    gates = judge(rig, solution, shift, transfer, held_out_by_camera(validation, solution))
+    quality = {
+        **rig.quality,
+        "verdict": worst(gates),
+        "transfer_std_px_at_1_m": {
+            f"{name}_to_{REFERENCE}": round(known.median_px, 4) for name, known in transfer.items()
+        },
+    }
+    return SessionCalibration(
+        rig=replace(rig, quality=quality),
+        views=tuple(views),
+        solution=solution,
+        depth_shift=shift,
+        validation=validation,
+        transfer=transfer,
+        gates=gates,
+        advice=_advice(solution),
+    )
+
+
+def _advice(solution: RigSolution) -> tuple[str, ...]:
+    counts = {
+        name: cell_counts(
+            (view[name] for view in solution.problem.views.values() if name in view), camera
+        )
+        for name, camera in solution.state.cameras.items()
+    }
+    return advise(counts, tilts_deg(solution.state))
+
+
+def tilts_deg(state: State) -> NDArray[np.float64]:
+    """Return the angle between each view's board and the reference camera's image plane."""
+    facing = [abs(float(pose.rotation[2, 2])) for pose in state.T_reference_board.values()]
+    tilts: NDArray[np.float64] = np.degrees(np.arccos(np.clip(facing, 0, 1)))
+    return tilts
 
 
 def _depth_shift(state: State, views: Mapping[int, BoardView], board: BoardSpec) -> DepthShift:
@@ -167,82 +217,3 @@ def _require_seen(session: Session, views: Sequence[BoardView | None]) -> None:
         f"expected at least {MIN_VIEWS} for each camera",
         remedy=f"{_REMEDIES[poorest]}; check --board",
     )
-
-
-def _quality(
-    solution: RigSolution,
-    shift: DepthShift,
-    validation: CrossValidation | None,
-    views: Sequence[BoardView],
-    depth_model: DepthModel,
-) -> dict[str, Any]:
-    adjustment = solution.adjustment
-    covered = {
-        name: covered_share(
-            (view[name] for view in solution.problem.views.values() if name in view),
-            solution.state.cameras[name],
-        )
-        for name in solution.problem.cameras
-    }
-    cameras = {
-        name: {
-            "rms_px": round(solution.rms_px(name), 4),
-            "covered_share": round(covered[name], 3),
-            "corner_noise_px": round(adjustment.sigma_px[name], 4),
-            "n_views": len(solution.residuals_px[name]),
-            "std": {key: float(f"{value:.3g}") for key, value in adjustment.std[name].items()},
-        }
-        for name in solution.problem.cameras
-    }
-    held_out_px = {} if validation is None else validation.held_out_px
-    rejected = {
-        f"{name} view {number}": reason
-        for name, reasons in (*solution.rejected.items(), ("depth", shift.rejected))
-        for number, reason in reasons.items()
-    }
-    rejected |= {f"view {i}": view.problem for i, view in enumerate(views) if view.problem}
-    return {
-        "cameras": cameras,
-        "baseline_mm": {
-            name: round(
-                1000 * float(np.linalg.norm(solution.T_reference_camera(name).translation_m)), 3
-            )
-            for name in solution.problem.cameras[1:]
-        },
-        "held_out_rms_px": {
-            f"{name}_to_{REFERENCE}": _pooled(held_out_px.get(name, {}))
-            for name in solution.problem.cameras[1:]
-        },
-        "depth_shift_std_error_mm": round(shift.std_error_mm, 4),
-        "depth_shift_n_views": len(shift.view_shift_mm),
-        "depth_trends": {
-            trend.against: {
-                "slope": float(f"{trend.slope:.4g}"),
-                "std_error": float(f"{trend.std_error:.3g}"),
-                "unit": trend.unit,
-                "effect_mm": round(trend.effect_mm, 3),
-            }
-            for trend in shift.trends
-        },
-        "rejected": rejected,
-        "warnings": [
-            *coverage_warnings(covered, solution.state.cameras),
-            *_trend_warnings(shift, depth_model),
-        ],
-    }
-
-
-def _trend_warnings(shift: DepthShift, model: DepthModel) -> list[str]:
-    return [
-        f"depth errs with {trend.against}: {trend.slope:+.2f} ± {trend.std_error:.2f} "
-        f"{trend.unit}, {trend.effect_mm:+.1f} mm over the views"
-        + ("; --depth-model linear takes it out" if trend.against == "distance" else "")
-        for trend in shift.trends
-        if trend.matters and not (trend.against == "distance" and model == "linear")
-    ]
-
-
-def _pooled(errors_px: Mapping[int, float]) -> float | None:
-    if not errors_px:
-        return None
-    return round(float(np.sqrt(np.square(list(errors_px.values())).mean())), 4)

@@ -7,11 +7,11 @@ from typing import Any
 from annotation.labels import load_labels
 from annotation.raters_csv import load_traces
 from capture.files import write_text_atomic
+from capture.report_page import Page
 from capture.session import Session, open_session
 
 from .demo_stages import StageResult
 from .report_figures import contact_sheet, label_figure, synchronisation_figure
-from .report_page import Page
 
 _LEAD = (
     "One sitting from the trigger that starts three sensors to a trained network: record, "

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 
-from mavfer.report_page import Page
+from capture.report_page import Page
 
 
 class Collected(HTMLParser):
