@@ -31,12 +31,13 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """Something the sensor or the recorder reported, on the controller's clock."""
+    """Something the sensor or the recorder reported, on the controller's and the device's clock."""
 
     stream: str
     kind: str
     capture_time_ns: int
     data: Mapping[str, Any]
+    device_time_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,7 +295,8 @@ class _Assembly:
             if stream is not None and len(stream):
                 host_ns = stream.device_clock.apply_one(event.device_time_ns)
             at_ns = host_clock.apply_one(host_ns)
-            events.append(RecordedEvent(event.stream, event.kind, at_ns, event.data))
+            times = (at_ns, event.data, event.device_time_ns)
+            events.append(RecordedEvent(event.stream, event.kind, *times))
         return tuple(sorted(events, key=lambda event: event.capture_time_ns))
 
     def _parse(self, kind: type[_Value], data: bytes, where: str) -> _Value:
