@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from .clock import HostClock, HostIdentity
+from .clock_gate import clock_complaint
 from .config import RigConfig
 from .daemon_handle import DaemonHandle
 from .daemons import Daemons, join_failures
@@ -79,6 +80,7 @@ def record_session(
     duration_s: float | None = None,
     consent: Consent | None = None,
     keys: Keys | None = None,
+    allow_poor_sync: bool = False,
     stop: threading.Event | None = None,
     on_progress: OnSessionProgress | None = None,
 ) -> tuple[Path, Manifest]:
@@ -97,6 +99,8 @@ def record_session(
     consent : Consent, optional
     keys : Keys, optional
         Required for daemons beyond loopback.
+    allow_poor_sync : bool
+        Start although a clock is not known to a millisecond; the manifest says so.
     stop : threading.Event, optional
         Set it, from a signal handler say, to end the recording early and properly.
     on_progress : callable, optional
@@ -132,7 +136,7 @@ def record_session(
         prober.start()
         folder = create_session(root, subject=subject, kind=kind, rig=encode(rig), consent=consent)
         run = _Run(folder, daemons, prober, stop or threading.Event(), report)
-        run.start()
+        run.start(allow_poor_sync=allow_poor_sync)
         run.record(duration_s)
         return folder.path, folder.manifest
 
@@ -156,7 +160,7 @@ class _Run:
         self._clock = HostClock()
         self._start_ns = 0
 
-    def start(self) -> None:
+    def start(self, *, allow_poor_sync: bool) -> None:
         """Arm all, then announce the start to all; on any failure leave nothing behind."""
         with ExitStack() as undo:
             undo.callback(self._remove)
@@ -164,7 +168,7 @@ class _Run:
             self._daemons.require("ready")
             self._wait_armed()
             self._check_streams()
-            self._wait_clocks()
+            warnings = self._wait_clocks(allow_poor_sync=allow_poor_sync)
             start_ns = self._clock.monotonic_ns() + START_LEAD_NS
             for handle in self._daemons:
                 handle.request(Start(self._host_ns(handle, start_ns)))
@@ -174,6 +178,7 @@ class _Run:
                 host=HostIdentity.read(),
                 start_requested_ns=start_ns,
                 start_time_ns=start_ns,
+                warnings=warnings,
                 recordings={h.name: _first_summary(h) for h in self._daemons},
             )
             undo.pop_all()
@@ -219,17 +224,35 @@ class _Run:
                 owners.setdefault(stream, handle.name)
         self._daemons.require("ready")
 
-    def _wait_clocks(self) -> None:
+    def _wait_clocks(self, *, allow_poor_sync: bool) -> tuple[str, ...]:
+        """Wait until every clock is known well; what is let pass comes back as warnings."""
         deadline_s = time.monotonic() + _PROBES_TIMEOUT_S
-        while unheard := [h for h in self._daemons if not self._prober.probes(h.name)]:
+        while complaints := self._clock_complaints():
             if time.monotonic() > deadline_s:
-                for handle in unheard:
+                unheard = [h for h in complaints if not self._prober.probes(h.name)]
+                if allow_poor_sync and not unheard:
+                    return tuple(f"{h.name}: {what}" for h, what in complaints.items())
+                for handle, complaint in complaints.items():
                     handle.failure = ControlError(
-                        f"no clock probe was answered at {handle.probe_address}",
-                        remedy="open that port in the firewall",
+                        complaint,
+                        remedy=f"open {handle.probe_address} in the firewall"
+                        if handle in unheard
+                        else "use a wired network without other traffic, or pass --allow-poor-sync",
                     )
             self._poll("arming")
+            if self._stop.is_set():
+                raise KeyboardInterrupt
             self._daemons.require("synchronised")
+        return ()
+
+    def _clock_complaints(self) -> dict[DaemonHandle, str]:
+        complaints = {}
+        for handle in self._daemons:
+            clock = self._prober.clock(handle.name)
+            complaint = clock_complaint(clock, self._prober.n_bursts(handle.name))
+            if complaint is not None:
+                complaints[handle] = complaint
+        return complaints
 
     def _wait_first_frames(self) -> None:
         while self._poll("recording"):

@@ -69,6 +69,7 @@ def session_lines(path: Path, manifest: Manifest) -> list[str]:
     lines = [f"{path}: {manifest.status}"]
     if manifest.error:
         lines.append(f"  {manifest.error}")
+    lines += [f"  warning: {warning}" for warning in manifest.warnings]
     for name, recording in manifest.recordings.items():
         lines.append(_recording_text(name, recording))
         lines += [_stream_text(stream, counts) for stream, counts in recording.streams.items()]

@@ -1,5 +1,6 @@
 """Clock probes on sockets of their own, so that no frame traffic delays them."""
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 BURST = 16
 INTERVAL_S = 2.0
+_FIRST_INTERVAL_S, _N_FIRST = 0.25, 4
+"""The first bursts follow each other fast: a session cannot start before the clocks are known."""
 TRAILING_NS = 60_000_000_000
 """The online fit looks back this far: clocks drift with temperature."""
 _ANSWER_TIMEOUT_MS = 250
@@ -95,6 +98,7 @@ class Prober:
         self._lock = threading.Lock()
         self._probes: dict[str, list[ClockProbe]] = {name: [] for name in addresses}
         self._unlogged: dict[str, list[ClockProbe]] = {name: [] for name in addresses}
+        self._n_bursts = dict.fromkeys(addresses, 0)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mavfer-prober", daemon=True)
 
@@ -120,19 +124,26 @@ class Prober:
         with self._lock:
             return list(self._probes[name])
 
+    def n_bursts(self, name: str) -> int:
+        """Return how many bursts a daemon has answered."""
+        with self._lock:
+            return self._n_bursts[name]
+
     def _run(self) -> None:
         with zmq.Context() as context:
             sockets = {name: _connect(context, *at) for name, at in self._addresses.items()}
             try:
-                while True:
+                for round_number in itertools.count():
                     last = self._ended.is_set()
                     for name, socket in sockets.items():
-                        for number in range(BURST):
-                            if not self._probe(name, socket, number):
-                                break  # a dead daemon must not hold up the probes of the others
+                        # A dead daemon must not hold up the probes of the others.
+                        answered = all(self._probe(name, socket, n) for n in range(BURST))
+                        with self._lock:
+                            self._n_bursts[name] += answered
                     if last:
                         break
-                    self._ended.wait(INTERVAL_S)
+                    first = round_number < _N_FIRST
+                    self._ended.wait(_FIRST_INTERVAL_S if first else INTERVAL_S)
                 for name, socket in sockets.items():
                     self._probe(name, socket, BURST)  # carries the last burst's probes
             finally:

@@ -157,6 +157,8 @@ class Manifest:
     start_time_ns, stop_time_ns : int or None
         The session's time 0, and its end: what the recorders trimmed by.
     recordings : mapping of daemon name to RecordingSummary
+    warnings : tuple of str
+        What was let pass at the start, such as a clock known badly.
     """
 
     format: Literal["mavfer-session"] = "mavfer-session"
@@ -176,6 +178,7 @@ class Manifest:
     stop_requested_ns: int | None = None
     stop_time_ns: int | None = None
     recordings: Mapping[str, RecordingSummary] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class SessionFolder:

@@ -39,6 +39,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     record.add_argument("--output", type=Path, default=Path("sessions"), help="root of sessions")
     record.add_argument("--keys", type=Path, metavar="DIR", help="keys for daemons elsewhere")
+    record.add_argument(
+        "--allow-poor-sync",
+        action="store_true",
+        help="record although a clock is not known to a millisecond",
+    )
     record.add_argument("--share", action="store_true", help="the subject agreed to sharing")
     record.add_argument(
         "--publish-pictures", action="store_true", help="the subject agreed to pictures in print"
@@ -68,6 +73,7 @@ def _record(args: argparse.Namespace) -> int:
             duration_s=args.duration,
             consent=consent,
             keys=load_keys(args.keys, "controller"),
+            allow_poor_sync=args.allow_poor_sync,
             stop=stop,
             on_progress=line.show,
         )
