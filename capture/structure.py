@@ -24,7 +24,7 @@ def decode(kind: type[_Value], data: object, *, where: str) -> _Value:
     Parameters
     ----------
     kind : dataclass type
-        Fields may be str, int, float, bool, None, Any, Literal, dataclasses, and optional,
+        Fields may be str, int, float, bool, None, Any, Literal, dataclasses, and optional, unions,
         ``tuple[X, ...]`` and ``Mapping[str, X]`` of these. An int is taken where a float is asked.
     data : object
         What a parser returned.
@@ -89,7 +89,8 @@ def _convert(hint: Any, value: object, where: str) -> Any:
         if value is None and type(None) in args:
             return None
         inner = [arg for arg in args if arg is not type(None)]
-        return _convert(inner[0], value, where)
+        hint = next((arg for arg in inner if type(value) is arg), inner[0])
+        return _convert(hint, value, where)
     if origin is Literal:
         if value not in args or (isinstance(value, bool) and True not in args):
             raise ConfigError(f"{where} is {value!r}, expected one of {', '.join(map(str, args))}")
