@@ -4,9 +4,10 @@ Nothing is triggered by the arrival of a message: start and stop are times, told
 daemon trims on corrected capture time.
 """
 
+import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +16,15 @@ from typing import Literal
 from .clock import HostClock, HostIdentity
 from .clock_gate import clock_complaint
 from .config import RigConfig
+from .course import Course, SessionMark, StageProgress
 from .daemon_handle import DaemonHandle
 from .daemons import Daemons, join_failures
 from .errors import ControlError, MavferError
 from .keys import Keys
-from .messages import Arm, Finish, Start, Status, Stop
+from .messages import Arm, Finish, Mark, Start, Status, Stop
 from .names import check_name
 from .probing import Prober
+from .protocol import Protocol
 from .recording import open_recording
 from .session import (
     MANIFEST_NAME,
@@ -61,11 +64,14 @@ class Progress:
         Since the start of recording; 0 before.
     statuses : mapping of daemon name to Status
         Latest known.
+    stage : StageProgress or None
+        Of the protocol, while recording.
     """
 
     phase: Phase
     elapsed_s: float
     statuses: Mapping[str, Status]
+    stage: StageProgress | None = None
 
 
 OnSessionProgress = Callable[[Progress], None]
@@ -81,6 +87,8 @@ def record_session(
     consent: Consent | None = None,
     keys: Keys | None = None,
     allow_poor_sync: bool = False,
+    protocol: Protocol | None = None,
+    remarks: "queue.SimpleQueue[str] | None" = None,
     stop: threading.Event | None = None,
     on_progress: OnSessionProgress | None = None,
 ) -> tuple[Path, Manifest]:
@@ -101,6 +109,11 @@ def record_session(
         Required for daemons beyond loopback.
     allow_poor_sync : bool
         Start although a clock is not known to a millisecond; the manifest says so.
+    protocol : Protocol, optional
+        The session's stages; instead of `duration_s`.
+    remarks : queue of str, optional
+        What the operator puts in while recording becomes a marker in every recording and the
+        manifest; "next" moves on to the next stage.
     stop : threading.Event, optional
         Set it, from a signal handler say, to end the recording early and properly.
     on_progress : callable, optional
@@ -124,6 +137,10 @@ def record_session(
         raise ControlError(
             f"duration of {duration_s:g} s, expected more than 0, at most {MAX_DURATION_S:g}"
         )
+    if protocol is not None and duration_s is not None:
+        raise ControlError(
+            "both a protocol and a duration are given", remedy="the protocol has its durations"
+        )
     report = on_progress or (lambda _: None)
     with ExitStack() as stack:
         report(Progress("starting", 0.0, {}))
@@ -135,9 +152,12 @@ def record_session(
         stack.callback(prober.close)
         prober.start()
         folder = create_session(root, subject=subject, kind=kind, rig=encode(rig), consent=consent)
-        run = _Run(folder, daemons, prober, stop or threading.Event(), report)
+        if protocol is not None:
+            folder.update(protocol=encode(protocol))
+        course = Course(protocol, duration_s)
+        run = _Run(folder, daemons, prober, stop or threading.Event(), report, course, remarks)
         run.start(allow_poor_sync=allow_poor_sync)
-        run.record(duration_s)
+        run.record()
         return folder.path, folder.manifest
 
 
@@ -151,7 +171,11 @@ class _Run:
         prober: Prober,
         stop: threading.Event,
         report: OnSessionProgress,
+        course: Course,
+        remarks: "queue.SimpleQueue[str] | None",
     ) -> None:
+        self._course = course
+        self._remarks: queue.SimpleQueue[str] = remarks or queue.SimpleQueue()
         self._folder = folder
         self._daemons = daemons
         self._prober = prober
@@ -183,16 +207,18 @@ class _Run:
             )
             undo.pop_all()
 
-    def record(self, duration_s: float | None) -> None:
+    def record(self) -> None:
         """Watch until the end, stop all and write the manifest, whatever happens."""
         status: SessionStatus = "failed"
         error: str | None = "the controller failed"
         stop_ns = None
         try:
+            self._note(self._course.begin(self._start_ns))
             self._wait_first_frames()
-            self._watch(duration_s)
-            early = duration_s is not None and self._stop.is_set()
-            stop_ns = self._stop_all(None if early else duration_s)
+            self._watch()
+            stopped = self._stop.is_set()
+            early = stopped and self._course.has_plan
+            stop_ns = self._stop_all(None if stopped else self._course.end_ns)
             failures = self._daemons.failures()
             if failures:
                 error = join_failures(failures)
@@ -268,19 +294,36 @@ class _Run:
                         )
                 return
 
-    def _watch(self, duration_s: float | None) -> None:
+    def _watch(self) -> None:
         """Wait until it is time to announce the stop, someone asks for it or a daemon fails."""
-        end_ns = None if duration_s is None else self._start_ns + round(duration_s * 1e9)
         while not self._stop.is_set() and self._poll("recording"):
-            if end_ns is not None and self._clock.monotonic_ns() >= end_ns - _STOP_LEAD_NS:
+            now_ns = self._clock.monotonic_ns()
+            self._note(self._course.advance(now_ns, self._new_remarks()))
+            end_ns = self._course.end_ns
+            if end_ns is not None and now_ns >= end_ns - _STOP_LEAD_NS:
                 return
 
-    def _stop_all(self, duration_s: float | None) -> int:
+    def _new_remarks(self) -> list[str]:
+        remarks: list[str] = []
+        with suppress(queue.Empty):
+            while True:
+                remarks.append(self._remarks.get_nowait())
+        return remarks
+
+    def _note(self, marks: Sequence[SessionMark]) -> None:
+        """Write marks into the manifest and every recording; one that is lost stops nothing."""
+        for mark in marks:
+            listed = (*self._folder.manifest.marks, mark)
+            self._folder.update(marks=listed)
+            for handle in self._daemons:
+                handle.tell(Mark(mark.kind, mark.label, self._host_ns(handle, mark.time_ns)))
+
+    def _stop_all(self, end_ns: int | None) -> int:
         """Announce the stop (at the planned time, or soon), wait for the files, close them."""
         soon_ns = self._clock.monotonic_ns() + _MIN_STOP_LEAD_NS
         stop_ns = soon_ns
-        if duration_s is not None and not self._daemons.failures():
-            stop_ns = max(soon_ns, self._start_ns + round(duration_s * 1e9))
+        if end_ns is not None and not self._daemons.failures():
+            stop_ns = max(soon_ns, end_ns)
         self._folder.update(stop_requested_ns=stop_ns)
         for handle in self._daemons:
             handle.request(Stop(self._host_ns(handle, stop_ns)))
@@ -318,7 +361,9 @@ class _Run:
 
     def _report(self, phase: Phase) -> None:
         since_ns = self._clock.monotonic_ns() - self._start_ns if self._start_ns else 0
-        self._on_progress(Progress(phase, max(0, since_ns) * 1e-9, self._daemons.statuses()))
+        stage = self._course.progress(since_ns + self._start_ns) if self._start_ns else None
+        statuses = self._daemons.statuses()
+        self._on_progress(Progress(phase, max(0, since_ns) * 1e-9, statuses, stage))
 
     def _remove(self) -> None:
         """Leave nothing behind: no frame has been recorded."""

@@ -96,6 +96,12 @@ class DaemonHandle:
             self.failure = error
         return self.failure is None
 
+    def tell(self, body: Body) -> None:
+        """Send what the session does not hang on; a refusal or silence changes nothing."""
+        if self.failure is None:
+            with suppress(MavferError):
+                self.status = self.client.request(body, timeout_s=_POLL_TIMEOUT_S)
+
     def poll(self) -> Status | None:
         """Ask how the daemon is, and notice when it has died, failed or hangs."""
         if self.failure is not None:

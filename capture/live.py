@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from .controller import Phase, Progress
+from .course import StageProgress
 from .messages import Status
 from .session import Manifest, RecordingSummary, StreamSummary
 
@@ -60,6 +61,8 @@ def status_text(progress: Progress) -> str:
     head: str = progress.phase
     if progress.phase in ("recording", "stopping"):
         head = f"{head} {progress.elapsed_s:5.1f} s"
+    if progress.stage is not None:
+        head = f"{head} | {_stage_text(progress.stage)}"
     parts = [_daemon_text(status) for status in progress.statuses.values()]
     return " | ".join([head, *parts])
 
@@ -70,10 +73,18 @@ def session_lines(path: Path, manifest: Manifest) -> list[str]:
     if manifest.error:
         lines.append(f"  {manifest.error}")
     lines += [f"  warning: {warning}" for warning in manifest.warnings]
+    if manifest.marks:
+        n_stages = sum(mark.kind == "stage" for mark in manifest.marks)
+        lines.append(f"  {n_stages} stages, {len(manifest.marks) - n_stages} markers")
     for name, recording in manifest.recordings.items():
         lines.append(_recording_text(name, recording))
         lines += [_stream_text(stream, counts) for stream, counts in recording.streams.items()]
     return lines
+
+
+def _stage_text(stage: StageProgress) -> str:
+    until = "type next" if stage.duration_s is None else f"{stage.duration_s:.0f} s"
+    return f"{stage.number}/{stage.count} {stage.name} {stage.elapsed_s:.0f} of {until}"
 
 
 def _daemon_text(status: Status) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .clock import HostIdentity
+from .course import SessionMark
 from .errors import ConfigError, RecordingError
 from .files import write_text_atomic
 from .names import check_name
@@ -157,6 +158,10 @@ class Manifest:
     start_time_ns, stop_time_ns : int or None
         The session's time 0, and its end: what the recorders trimmed by.
     recordings : mapping of daemon name to RecordingSummary
+    protocol : mapping or None
+        The protocol as run.
+    marks : tuple of SessionMark
+        Beginnings of stages and the operator's remarks, in time order.
     warnings : tuple of str
         What was let pass at the start, such as a clock known badly.
     """
@@ -178,6 +183,8 @@ class Manifest:
     stop_requested_ns: int | None = None
     stop_time_ns: int | None = None
     recordings: Mapping[str, RecordingSummary] = field(default_factory=dict)
+    protocol: Mapping[str, Any] | None = None
+    marks: tuple[SessionMark, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

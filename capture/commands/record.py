@@ -1,6 +1,9 @@
 """``mavfer-capture record``."""
 
 import argparse
+import queue
+import sys
+import threading
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -17,7 +20,11 @@ _EPILOG = """\
 examples:
   mavfer-capture record --subject S01 --duration 8 --output sessions
   mavfer-capture record --rig rig.toml --subject S01 --output sessions   (Ctrl-C ends it)
+  mavfer-capture record --subject S01 --protocol paper --output sessions   (10 + 5 minutes)
   mavfer-capture record --rig rig.toml --keys keys --subject S01 --output sessions --json
+
+While it records, a line typed is a marker (Enter alone: "marker"); "next" moves on to the next
+stage of the protocol.
 
 exit status: 0 complete, 1 failed or refused, 130 stopped before the planned end
 """
@@ -36,6 +43,16 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     record.add_argument("--kind", choices=("subject", "board"), default="subject")
     record.add_argument(
         "--duration", type=float, metavar="S", help="seconds; default: until Ctrl-C"
+    )
+    record.add_argument(
+        "--protocol",
+        metavar="FILE",
+        help="stages of the session, instead of --duration: a TOML file, or paper",
+    )
+    record.add_argument(
+        "--markers-from-stdin",
+        action="store_true",
+        help="take markers from standard input although it is no terminal",
     )
     record.add_argument("--output", type=Path, default=Path("sessions"), help="root of sessions")
     record.add_argument("--keys", type=Path, metavar="DIR", help="keys for daemons elsewhere")
@@ -57,6 +74,7 @@ def _record(args: argparse.Namespace) -> int:
     from ..config import RigConfig, load_rig_config
     from ..controller import record_session
     from ..live import StatusLine, session_lines
+    from ..protocol import load_protocol
     from ..session import Consent
     from ..structure import encode
 
@@ -74,11 +92,29 @@ def _record(args: argparse.Namespace) -> int:
             consent=consent,
             keys=load_keys(args.keys, "controller"),
             allow_poor_sync=args.allow_poor_sync,
+            protocol=load_protocol(args.protocol) if args.protocol else None,
+            remarks=_read_remarks() if _may_read(args) else None,
             stop=stop,
             on_progress=line.show,
         )
     print_result(args, {"path": str(path), **encode(manifest)}, session_lines(path, manifest))
     return {"complete": EXIT_OK, "interrupted": EXIT_INTERRUPTED}.get(manifest.status, EXIT_FAILED)
+
+
+def _may_read(args: argparse.Namespace) -> bool:
+    return bool(args.markers_from_stdin or (sys.stdin is not None and sys.stdin.isatty()))
+
+
+def _read_remarks() -> "queue.SimpleQueue[str]":
+    """Return a queue that a thread fills with the lines typed."""
+    remarks: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            remarks.put(line.rstrip("\n"))
+
+    threading.Thread(target=read, name="mavfer-remarks", daemon=True).start()
+    return remarks
 
 
 def _date(text: str | None) -> str | None:

@@ -8,7 +8,9 @@ import pytest
 from capture import messages, wire, writer
 from capture.clock import ClockProbe, HostIdentity
 from capture.config import RigConfig, SensorEntry
+from capture.course import SessionMark
 from capture.frame import StreamSpec
+from capture.protocol import Protocol, Stage
 from capture.sensor import SensorInfo
 from capture.sensors.test_pattern import PatternOptions
 from capture.session import ClockSummary, Consent, Manifest, RecordingSummary, StreamSummary
@@ -18,7 +20,9 @@ PAGES: dict[str, list[type]] = {
     "recording.md": [StreamSpec, SensorInfo, HostIdentity, ClockProbe],
     "session.md": [
         *(Manifest, Consent, RecordingSummary, StreamSummary, ClockSummary, HostIdentity),
+        SessionMark,
     ],
+    "protocol.md": [Protocol, Stage],
     "rig-config.md": [RigConfig, SensorEntry, PatternOptions],
     "wire.md": [*wire._TYPES.values(), messages.StreamStatus],
 }
