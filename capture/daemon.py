@@ -38,7 +38,7 @@ from .preview import preview_jpeg
 from .probing import ProbeServer
 from .recorder import Recorder
 from .sensor import SensorConfig
-from .wire import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, Message, pack, unpack
+from .wire import MAX_HEADER_BYTES, Message, pack, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ _POLL_MS = 50
 _STATUS_INTERVAL_S = 1.0
 _PREVIEW_INTERVAL_S = 1 / 3
 _PUBLISH_BACKLOG = 8
+_REQUEST_BACKLOG = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,9 @@ class Daemon:
     def _bind(self, kind: int, bind: str, step: int) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
         socket.linger = 0
-        socket.maxmsgsize = MAX_HEADER_BYTES + MAX_PAYLOAD_BYTES
+        # Requests carry no payload; what a peer can make the daemon hold is bounded.
+        socket.maxmsgsize = MAX_HEADER_BYTES
+        socket.rcvhwm = socket.sndhwm = _REQUEST_BACKLOG
         if kind == zmq.PUB:
             socket.sndhwm = _PUBLISH_BACKLOG
         if self._keys is not None:
@@ -180,12 +183,12 @@ class Daemon:
             number = request.number
             self._touch()
             body = self._handle(request.body)
+            self._touch()  # what was asked may have taken long
         except (MavferError, OSError) as error:
             remedy = error.remedy if isinstance(error, MavferError) else None
             text = error.message if isinstance(error, MavferError) else str(error)
             body = Refusal(text, remedy)
         self._control.send_multipart([peer, *pack(Message(body, number))])
-        self._touch()
 
     def _handle(self, request: Body) -> Body:
         recorder = self._recorder

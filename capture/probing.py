@@ -23,6 +23,7 @@ TRAILING_NS = 60_000_000_000
 """The online fit looks back this far: clocks drift with temperature."""
 _ANSWER_TIMEOUT_MS = 250
 _POLL_MS = 100
+_LOG_WITHIN_NS = 900_000_000_000
 
 
 class ProbeServer:
@@ -81,7 +82,8 @@ class ProbeServer:
                 self._socket.send_multipart([parts[0], *pack(reply)])
                 self._on_contact()
                 for probe in request.body.finished:
-                    self._on_probe(probe)
+                    if _can_be(probe, t1_ns):
+                        self._on_probe(probe)
 
 
 class Prober:
@@ -175,6 +177,12 @@ class Prober:
         with self._lock:
             self._probes[name].append(probe)
         return True
+
+
+def _can_be(probe: ClockProbe, now_ns: int) -> bool:
+    """Tell whether a probe says what this daemon can have answered some minutes ago."""
+    there_ns, away_ns = probe.t2_ns - probe.t1_ns, probe.t3_ns - probe.t0_ns
+    return now_ns - _LOG_WITHIN_NS < probe.t1_ns <= probe.t2_ns < now_ns and away_ns >= there_ns
 
 
 def _connect(

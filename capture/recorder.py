@@ -38,6 +38,8 @@ _DISK_CHECK_NS = 1_000_000_000
 
 MAX_PARTS = 999
 MAX_LABEL = 200
+MAX_AWAY_NS = 86_400_000_000_000
+"""A time further from now than this was not meant for this host's clock."""
 
 Opener = Callable[[SensorConfig, OnProgress], Sensor]
 
@@ -106,6 +108,7 @@ class Recorder:
             Not idle.
         """
         check_name(session_id, what="session id")
+        check_name(session_uuid, what="session uuid")
         if not 1 <= part <= MAX_PARTS:
             raise ControlError(f"part {part}, expected 1 to {MAX_PARTS}")
         if self._run.state not in ("idle", "failed"):
@@ -130,13 +133,16 @@ class Recorder:
                     f"{self._config.name}: the start time has passed already",
                     remedy="the network or this machine is too slow; try again",
                 )
+            self._check_time(at_host_ns)
             intake.start(at_host_ns)
             self._run.state = "recording"
 
     def stop(self, at_host_ns: int) -> None:
         """Record nothing captured from `at_host_ns` on; "stopped" when all before is written."""
         with self._lock:
-            self._expect("recording").stop(at_host_ns)
+            intake = self._expect("recording")
+            self._check_time(at_host_ns)
+            intake.stop(at_host_ns)
             self._run.until_ns, self._run.state = at_host_ns, "stopping"
 
     def finish(self) -> None:
@@ -160,6 +166,7 @@ class Recorder:
         """Write a remark or the beginning of a stage into the recording in progress."""
         with self._lock:
             self._expect("recording")
+            self._check_time(at_host_ns)
             data = {"label": label[:MAX_LABEL]}
             self._run.queue.put(DeviceEvent("", kind, at_host_ns, at_host_ns, data))
 
@@ -198,6 +205,14 @@ class Recorder:
             message = f"{self._config.name} is {run.state}, expected {state}{detail}"
             raise ControlError(message, remedy=run.remedy)
         return run.intake
+
+    def _check_time(self, at_host_ns: int) -> None:
+        away_ns = at_host_ns - self._clock.monotonic_ns()
+        if abs(away_ns) > MAX_AWAY_NS:
+            raise ControlError(
+                f"{self._config.name}: a time {away_ns / 1e9:.0f} s away, expected within a day",
+                remedy="times are of the daemon's own host clock",
+            )
 
     def _advance(self, run: _Run) -> None:
         """Move on where time or counts say so; the lock is held."""

@@ -6,6 +6,7 @@ bytes from a socket are never trusted.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ from .structure import decode, encode
 PROTOCOL_VERSION = 1
 MAX_HEADER_BYTES = 1 << 20
 MAX_PAYLOAD_BYTES = 16 << 20
+_MAX_INTEGER = 1 << 63
 
 _TYPES: Mapping[str, type[Body]] = {
     "describe": Describe,
@@ -110,7 +112,9 @@ def unpack(parts: Sequence[bytes]) -> Message:
 
 def _header(text: bytes) -> tuple[int, object]:
     try:
-        header = json.loads(text)
+        header = json.loads(
+            text, parse_int=_integer, parse_float=_real, parse_constant=_no_constant
+        )
     except (ValueError, RecursionError) as error:
         raise ControlError(f"malformed message: {error}") from error
     if not isinstance(header, dict):
@@ -124,3 +128,21 @@ def _header(text: bytes) -> tuple[int, object]:
     if type(number) is not int:
         raise ControlError(f"malformed message: number is {number!r:.20}")
     return number, header.get("body")
+
+
+def _integer(text: str) -> int:
+    number = int(text) if len(text) < 30 else _MAX_INTEGER
+    if not -_MAX_INTEGER <= number < _MAX_INTEGER:
+        raise ValueError(f"{text:.30} has more than 64 bits")
+    return number
+
+
+def _real(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.30} is not finite")
+    return number
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
