@@ -6,6 +6,7 @@ killed process never wrote.
 """
 
 import mmap
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ MAGIC = b"\x89MCAP0\r\n"
 _RECORD = struct.Struct("<BQ")
 _CHUNK = struct.Struct("<QQQII")  # start, end, uncompressed size, crc, length of compression name
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
+_CHUNK_START = re.compile(rb"\x06.{4}\x00{4}", re.DOTALL)
+"""Opcode and length of a chunk below 4 GB."""
 _MAX_COMPRESSED_CHUNK_BYTES = 256 << 20
 _MAX_SMALL_RECORD_BYTES = 64 << 20
 
@@ -61,7 +64,9 @@ class McapIndex:
     complete : bool
         The file ends as a finished one does.
     damage : str or None
-        Why the walk ended early.
+        Why the walk ended early, or the first reason why it had to jump.
+    lost : list of (start, stop)
+        Bytes that a salvage jumped over.
     """
 
     channels: dict[int, Channel] = field(default_factory=dict)
@@ -71,6 +76,7 @@ class McapIndex:
     metadata: dict[str, Mapping[str, str]] = field(default_factory=dict)
     complete: bool = False
     damage: str | None = None
+    lost: list[tuple[int, int]] = field(default_factory=list)
 
 
 class _DamageError(Exception):
@@ -81,8 +87,11 @@ class _CompressionError(RecordingError):
     """Intact, but packed in a way this reader does not know."""
 
 
-def read_index(path: Path) -> McapIndex:
+def read_index(path: Path, *, salvage: bool = False) -> McapIndex:
     """Walk the MCAP file at `path` as far as it is intact.
+
+    With `salvage` every chunk's checksum is verified, and where something is damaged the walk goes
+    on at the next whole chunk.
 
     Raises
     ------
@@ -95,7 +104,10 @@ def read_index(path: Path) -> McapIndex:
         with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
             index = McapIndex()
             try:
-                _walk_file(view, index)
+                if salvage:
+                    _salvage_file(view, index)
+                else:
+                    _walk_file(view, index)
             except _CompressionError:
                 raise
             except (_DamageError, McapError, struct.error, ValueError, zlib.error) as error:
@@ -135,6 +147,52 @@ def _walk_file(view: mmap.mmap, index: McapIndex) -> None:
             _take(view, opcode, start, stop, None, index)
         at = stop
     raise _DamageError(f"ends at byte {end} without a footer")
+
+
+def _salvage_file(view: mmap.mmap, index: McapIndex) -> None:
+    at, end = len(MAGIC), len(view)
+    while at < end:
+        try:
+            opcode, start, stop = _record(view, at, end)
+            if opcode == Opcode.CHUNK:
+                chunk = _chunk_ref(view, start, stop)
+                _verify(view, chunk)
+                _walk_chunk(view, chunk, index)
+            elif opcode == Opcode.FOOTER:
+                index.complete = not index.lost and view[stop:end] == MAGIC
+                return
+            else:
+                _take(view, opcode, start, stop, None, index)
+            at = stop
+        except _CompressionError:
+            raise
+        except (_DamageError, RecordingError, McapError, struct.error, ValueError) as error:
+            index.damage = index.damage or str(error) or type(error).__name__
+            found = _next_chunk(view, at + 1)
+            index.lost.append((at, found or end))
+            if found is None:
+                return
+            at = found
+    index.damage = index.damage or f"ends at byte {end} without a footer"
+
+
+def _next_chunk(view: mmap.mmap, at: int) -> int | None:
+    """Find the next record that is a chunk with a right checksum."""
+    for match in _CHUNK_START.finditer(view, at):
+        try:
+            opcode, start, stop = _record(view, match.start(), len(view))
+            if opcode == Opcode.CHUNK:
+                _verify(view, _chunk_ref(view, start, stop))
+                return match.start()
+        except (_DamageError, RecordingError, struct.error, ValueError):
+            continue
+    return None
+
+
+def _verify(view: mmap.mmap, chunk: ChunkRef) -> None:
+    data = _unpack(view[chunk.offset : chunk.offset + chunk.length], chunk)
+    if not chunk.crc or zlib.crc32(data) != chunk.crc:
+        raise _DamageError(f"checksum differs in the chunk at {chunk.offset}")
 
 
 def _walk_chunk(view: mmap.mmap, chunk: ChunkRef, index: McapIndex) -> None:
