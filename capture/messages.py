@@ -95,6 +95,7 @@ class Description:
     host: HostIdentity
     probe_port: int
     publish_port: int
+    files_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,93 @@ class Preview:
     host_time_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class ListFiles:
+    """Ask which files of a session lie with this daemon. Answer: `FileList`."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A recording that lies with a daemon.
+
+    Attributes
+    ----------
+    in_progress : bool
+        It is still being written and cannot be read yet.
+    """
+
+    name: str
+    n_bytes: int
+    in_progress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """A daemon's own recordings of a session."""
+
+    session_id: str
+    files: tuple[FileEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """Ask for a piece of a file. Answer: `FileChunk`.
+
+    Attributes
+    ----------
+    with_data : bool
+        Without it only the digest is sent: to check what is there already.
+    """
+
+    session_id: str
+    name: str
+    offset: int
+    n_bytes: int
+    with_data: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FileChunk:
+    """A piece of a file; its bytes are the payload.
+
+    Attributes
+    ----------
+    digest : str
+        BLAKE2b-256 of the bytes, hexadecimal.
+    """
+
+    offset: int
+    n_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigestFile:
+    """Ask for the digest of a whole file, which takes a while. Answer: `FileDigest`."""
+
+    session_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """How far the digest of a whole file is.
+
+    Attributes
+    ----------
+    n_bytes, n_bytes_done : int
+        Of the file, and read so far.
+    digest : str or None
+        BLAKE2b-512, hexadecimal, as ``b2sum`` prints it; None while it is being computed.
+    """
+
+    n_bytes: int
+    n_bytes_done: int
+    digest: str | None = None
+
+
 Body = (
     Describe
     | Arm
@@ -205,4 +293,10 @@ Body = (
     | ProbeRequest
     | ProbeReply
     | Preview
+    | ListFiles
+    | FileList
+    | ReadFile
+    | FileChunk
+    | DigestFile
+    | FileDigest
 )

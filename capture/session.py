@@ -121,6 +121,10 @@ class RecordingSummary:
     host : HostIdentity or None
     clock : ClockSummary or None
     streams : mapping of stream name to StreamSummary
+    n_bytes : int or None
+        Size of the file when `digest` was taken.
+    digest : str or None
+        ``blake2b:`` and what ``b2sum`` prints: of the file as it was gathered or closed.
     """
 
     file: str
@@ -131,6 +135,8 @@ class RecordingSummary:
     host: HostIdentity | None = None
     clock: ClockSummary | None = None
     streams: Mapping[str, StreamSummary] = field(default_factory=dict)
+    n_bytes: int | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +163,7 @@ class Manifest:
         When recording was asked to start and stop.
     start_time_ns, stop_time_ns : int or None
         The session's time 0, and its end: what the recorders trimmed by.
-    recordings : mapping of daemon name to RecordingSummary
+    recordings : mapping of file stem (``kinect2``, ``kinect2_2``) to RecordingSummary
     protocol : mapping or None
         The protocol as run.
     marks : tuple of SessionMark
