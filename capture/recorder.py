@@ -149,18 +149,21 @@ class Recorder:
         """Write what is left, close file and sensor."""
         run = self._run
         self._shut(run)
+        run.path = None  # a late abort must not remove what was finished
         if run.state != "failed":
             run.state = "idle"
 
     def abort(self) -> None:
         """Close everything; a file without frames is removed, and its folder if empty then."""
-        self.finish()
         run = self._run
-        if run.path is not None and not (run.intake and run.intake.n_written):
-            run.path.unlink(missing_ok=True)
+        self._shut(run)
+        path = run.path
+        self.finish()
+        if path is not None and not (run.intake and run.intake.n_written):
+            path.unlink(missing_ok=True)
             if run.made_folder:
                 with suppress(OSError):  # not empty: others record there too
-                    run.path.parent.rmdir()
+                    path.parent.rmdir()
 
     def mark(self, kind: MarkKind, label: str, at_host_ns: int) -> None:
         """Write a remark or the beginning of a stage into the recording in progress."""
@@ -258,7 +261,7 @@ class Recorder:
         self._join(run)
 
     def _join(self, run: _Run) -> None:
-        for thread in list(run.threads):
+        for thread in run.threads:  # not a copy: the reading thread may be adding the writing one
             thread.join(_JOIN_TIMEOUT_S)
             if thread.is_alive():
                 raise CaptureError(
