@@ -102,6 +102,55 @@ def test_giving_up_before_the_start_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ending_while_the_sensor_opens_closes_the_file(
+    make: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+
+    def opener(config: SensorConfig, report: OnProgress) -> object:
+        opening.set()
+        assert go_on.wait(DEADLINE_S)
+        return open_test_pattern(config, on_progress=report)
+
+    recorder = make(pattern(), opener=opener)
+    recorder.arm("s1", "u-1")
+    assert opening.wait(DEADLINE_S)
+    ending = threading.Thread(target=recorder.finish)
+    ending.start()
+    go_on.set()
+    ending.join(DEADLINE_S)
+    assert open_recording(tmp_path / "s1" / "cam.mcap").complete
+
+
+def test_giving_up_late_keeps_what_was_finished(
+    make: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    recorder = make(pattern())
+    recorder.arm("s1", "u-1")
+    until(recorder, "armed")
+    recorder.finish()
+    recorder.abort()
+    assert open_recording(tmp_path / "s1" / "cam.mcap").complete
+
+
+@pytest.mark.parametrize("away_ns", [-(2**63), 2 * 86_400 * 10**9, 2**63 - 1])
+def test_times_that_cannot_be_meant_are_refused(
+    away_ns: int, make: Callable[..., Recorder]
+) -> None:
+    recorder = make(pattern())
+    recorder.arm("s1", "u-1")
+    until(recorder, "armed")
+    now_ns = HostClock().monotonic_ns()
+    with pytest.raises(ControlError, match="within a day|has passed"):
+        recorder.start(now_ns + away_ns)
+    recorder.start(now_ns + 10**9)
+    with pytest.raises(ControlError, match="within a day"):
+        recorder.stop(now_ns + away_ns)
+    with pytest.raises(ControlError, match="within a day"):
+        recorder.mark("marker", "x", now_ns + away_ns)
+    assert recorder.status().state == "recording"
+
+
 def test_giving_up_after_the_start_keeps_the_frames(
     make: Callable[..., Recorder], tmp_path: Path
 ) -> None:
