@@ -1,8 +1,11 @@
-"""``mavfer-calibrate``: from a board session to a rig calibration."""
+"""``mavfer-calibrate``: from a board session to a rig calibration, and whether it still holds."""
 
 import argparse
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capture.terminal import (
     EXIT_FAILED,
@@ -13,11 +16,15 @@ from capture.terminal import (
     run_command,
 )
 
+if TYPE_CHECKING:
+    from capture.session import Session
+
 _EXAMPLES = """\
 examples:
   mavfer-calibrate sessions/20250101-101500_board -o rig.yaml
   mavfer-calibrate sessions/20250101-101500_board -o rig.yaml --report calibration-report
   mavfer-calibrate sessions/20250101-101500_board -o rig.yaml --board 7x9x0.025 --json
+  mavfer-calibrate check rig.yaml sessions/20250301-090000_board       (has the rig been bumped?)
 
 A board session shows the checkerboard to all cameras, held still for about a second in each of
 30 or more places: near and far, tilted both ways, out to the corners of every image.
@@ -26,8 +33,49 @@ exit status: 0 good or fair, 1 refused, or written but beyond a limit (the repor
 """
 
 
+_CHECK_EXAMPLES = """\
+example:
+  mavfer-calibrate check rig.yaml sessions/20250301-090000_board
+
+Five views, still for a second each, are enough. Exit status: 0 it holds, 1 calibrate again.
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``mavfer-calibrate``; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["check"]:
+        args = _check_parser().parse_args(arguments[1:])
+        return run_command(_check, args)
+    args = _parser().parse_args(arguments)
+    return run_command(_calibrate, args)
+
+
+def _check_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mavfer-calibrate check",
+        description="Carry the corners of a new board session from infrared and thermal to color "
+        "by an old calibration: a rig that was bumped misses them.",
+        epilog=_CHECK_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("calibration", type=Path, metavar="RIG.yaml", help="to be checked")
+    parser.add_argument("session", type=Path, metavar="SESSION", help="folder of a board session")
+    _add_board(parser)
+    add_common_options(parser)
+    return parser
+
+
+def _add_board(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--board",
+        default="5x7x0.03",
+        metavar="CxRxM",
+        help="inner corners along x and y and square side in metres (default: %(default)s)",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mavfer-calibrate",
         description="Calibrate cameras, transforms, depth shift and crop window of the rig "
@@ -45,12 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="also write report.html, report.json and overlay.png",
     )
-    parser.add_argument(
-        "--board",
-        default="5x7x0.03",
-        metavar="CxRxM",
-        help="inner corners along x and y and square side in metres (default: %(default)s)",
-    )
+    _add_board(parser)
     parser.add_argument(
         "--z-min-m",
         type=float,
@@ -68,13 +111,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--iai", type=Path, metavar="DIR", help="also write iai_kinect2's files")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     add_common_options(parser)
-    args = parser.parse_args(argv)
-    return run_command(_calibrate, args)
+    return parser
 
 
 def _calibrate(args: argparse.Namespace) -> int:
     from capture.files import OutputExistsError, all_or_none
-    from capture.session import open_session
 
     from .board import BoardSpec
     from .errors import CalibrationError
@@ -99,12 +140,7 @@ def _calibrate(args: argparse.Namespace) -> int:
             raise OutputExistsError(
                 f"{path} exists already", remedy="choose another output or pass --overwrite"
             )
-    session = open_session(args.session)
-    if session.manifest.kind != "board":
-        raise CalibrationError(
-            f"{args.session} is a {session.manifest.kind} session, expected a board session",
-            remedy="record one with mavfer-capture record --kind board",
-        )
+    session = _open_board_session(args.session)
     with progress("board views", enabled=not args.quiet) as on_progress:
         result = calibrate_session(
             session,
@@ -123,3 +159,38 @@ def _calibrate(args: argparse.Namespace) -> int:
     document = {"output": str(args.output), **report_document(result)}
     print_result(args, document, [*summary_lines(result), f"written: {args.output}"])
     return EXIT_FAILED if result.rig.quality["verdict"] == "fail" else EXIT_OK
+
+
+def _check(args: argparse.Namespace) -> int:
+    from .board import BoardSpec
+    from .check import check_calibration
+    from .rig import load_rig_calibration
+
+    board = BoardSpec.parse(args.board)
+    rig = load_rig_calibration(args.calibration)
+    session = _open_board_session(args.session)
+    with progress("board views", enabled=not args.quiet) as on_progress:
+        checks = check_calibration(rig, session, board=board, on_progress=on_progress)
+    holds = all(check.verdict != "fail" for check in checks)
+    lines = [
+        f"{check.camera} to color: {check.transfer_px:.2f} px rms over {check.n_views} views, "
+        f"mean {check.offset_px[0]:+.2f} {check.offset_px[1]:+.2f} px: {check.verdict}"
+        for check in checks
+    ]
+    lines.append("the calibration holds" if holds else "the rig has moved: calibrate again")
+    print_result(args, {"holds": holds, "cameras": [asdict(check) for check in checks]}, lines)
+    return EXIT_OK if holds else EXIT_FAILED
+
+
+def _open_board_session(path: Path) -> "Session":
+    from capture.session import open_session
+
+    from .errors import CalibrationError
+
+    session = open_session(path)
+    if session.manifest.kind != "board":
+        raise CalibrationError(
+            f"{path} is a {session.manifest.kind} session, expected a board session",
+            remedy="record one with mavfer-capture record --kind board",
+        )
+    return session
