@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import zmq
 
 from .errors import ControlError
-from .keys import Keys, check_exposure
+from .keys import Keys, check_exposure, is_ipv6
 from .messages import Body, Describe, Description, Poll, Refusal, Status
 from .wire import Message, pack, unpack
 
@@ -35,6 +35,7 @@ class DaemonClient:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
+        self._socket.ipv6 = is_ipv6(address)
         if keys is not None:
             keys.secure_client(self._socket)
         self._socket.connect(address)

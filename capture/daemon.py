@@ -18,7 +18,7 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from .clock import HostClock, HostIdentity
 from .errors import ConfigError, ControlError, MavferError
-from .keys import Keys, check_exposure
+from .keys import Keys, check_exposure, is_ipv6
 from .messages import (
     Abort,
     Arm,
@@ -87,7 +87,7 @@ class Daemon:
         keys: Keys | None = None,
         clock: HostClock | None = None,
     ) -> None:
-        check_exposure(bind.replace(":*", ":0"), keys)
+        check_exposure(bind, keys)
         self._config = config
         self._keys = keys
         self._clock = clock or HostClock()
@@ -149,6 +149,7 @@ class Daemon:
     def _bind(self, kind: int, bind: str, step: int) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
         socket.linger = 0
+        socket.ipv6 = is_ipv6(bind)
         # Requests carry no payload; what a peer can make the daemon hold is bounded.
         socket.maxmsgsize = MAX_HEADER_BYTES
         socket.rcvhwm = socket.sndhwm = _REQUEST_BACKLOG

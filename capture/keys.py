@@ -2,10 +2,10 @@
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 import zmq
 import zmq.auth
@@ -15,6 +15,8 @@ from .errors import ConfigError
 from .files import all_or_none
 
 Role = Literal["controller", "daemon"]
+_ADDRESS = re.compile(r"tcp://(\[[0-9A-Za-z:.%]+\]|[0-9A-Za-z_.-]+|\*):(\d{1,5}|\*)")
+"""Stricter than ZeroMQ, whose "source;destination" would hide where a connection goes."""
 _PEER: dict[Role, Role] = {"controller": "daemon", "daemon": "controller"}
 
 
@@ -33,9 +35,11 @@ class Keys:
         Raises
         ------
         ConfigError
-            A file is missing or is no key.
+            A file is missing or is no key, or others on this machine can read the secret one.
         """
-        public, secret = _read(folder / f"{role}.key_secret")
+        path = folder / f"{role}.key_secret"
+        public, secret = _read(path)
+        _check_private(path)
         peer, _ = _read(folder / f"{_PEER[role]}.key")
         if secret is None:
             raise ConfigError(f"{folder}/{role}.key_secret holds no secret key")
@@ -96,19 +100,21 @@ def check_exposure(address: str, keys: Keys | None) -> None:
     ConfigError
         Not ``tcp://host:port``, or reachable by others without keys.
     """
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname
-    except ValueError:
-        parts, host = None, None
-    if parts is None or parts.scheme != "tcp" or not host:
+    parts = _ADDRESS.fullmatch(address)
+    if parts is None:
         raise ConfigError(f"address {address!r} is not tcp://host:port")
+    host = parts[1].strip("[]")
     if keys is None and not _is_loopback(host):
         raise ConfigError(
             f"{address} reaches beyond this machine and there are no keys",
-            remedy="make some with `mavfer-capture keys -o DIR`, copy DIR to every machine and "
-            "pass --keys DIR",
+            remedy="make some with `mavfer-capture keys -o DIR`, copy what it says to each machine "
+            "and pass --keys DIR",
         )
+
+
+def is_ipv6(address: str) -> bool:
+    """Tell whether `address` names its host in brackets; sockets have to be told."""
+    return address.startswith("tcp://[")
 
 
 def _is_loopback(host: str) -> bool:
@@ -118,6 +124,15 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_private(path: Path) -> None:
+    mode = path.stat().st_mode & 0o777
+    if os.name == "posix" and mode & 0o077:
+        raise ConfigError(
+            f"{path} can be read by others on this machine (mode {mode:o}, expected 600)",
+            remedy=f"chmod 600 {path}; if that does not help, keep it on a disk with permissions",
+        )
 
 
 def _read(path: Path) -> tuple[bytes, bytes | None]:

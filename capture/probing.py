@@ -9,7 +9,7 @@ import zmq
 
 from .clock import ClockMap, ClockProbe, HostClock, fit_host_clock
 from .errors import ControlError
-from .keys import Keys
+from .keys import Keys, is_ipv6
 from .messages import ProbeReply, ProbeRequest
 from .wire import Message, pack, unpack
 
@@ -190,6 +190,7 @@ def _connect(
 ) -> "zmq.Socket[bytes]":
     socket = context.socket(zmq.DEALER)
     socket.linger = 0
+    socket.ipv6 = is_ipv6(address)
     if keys is not None:
         keys.secure_client(socket)
     socket.connect(address)

@@ -7,7 +7,10 @@ from ..terminal import EXIT_OK, add_common_options, print_result
 
 _EPILOG = """\
 example:
-  mavfer-capture keys -o keys      then copy the folder to every machine, by a safe way
+  mavfer-capture keys -o keys
+
+Then copy, by a safe way, daemon.key_secret and controller.key to the machines of the daemons, and
+controller.key_secret and daemon.key to the controller's. No machine needs the other's secret.
 """
 
 

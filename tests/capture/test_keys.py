@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,18 @@ def test_loopback_needs_no_keys(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["tcp://10.0.0.7:5570", "tcp://0.0.0.0:5570", "tcp://*:5570", "tcp://cam.lab:5570"]
+    "address",
+    [
+        "tcp://10.0.0.7:5570",
+        "tcp://0.0.0.0:5570",
+        "tcp://*:5570",
+        "tcp://cam.lab:5570",
+        "tcp://[::]:5570",
+        "tcp://[fe80::1%eth0]:5570",
+        "tcp://[::ffff:10.0.0.7]:5570",
+        "tcp://127.1:5570",
+        "tcp://localhost.evil.net:5570",
+    ],
 )
 def test_beyond_loopback_keys_are_required(address: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="mavfer-capture keys"):
@@ -58,7 +70,41 @@ def test_beyond_loopback_keys_are_required(address: str, tmp_path: Path) -> None
     check_exposure(address, Keys.load(tmp_path, "daemon"))
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1:5570", "ipc:///tmp/x", "tcp://", "tcp://[::1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "127.0.0.1:5570",
+        "ipc:///tmp/x",
+        "tcp://",
+        "tcp://[::1",
+        "tcp://::1:5570",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:0;10.0.0.7:5570",  # ZeroMQ's source and destination
+        "tcp://user@127.0.0.1:5570",
+        "tcp://127.0.0.1:5570/x",
+        "tcp://127.0.0.1:5570\n",
+        "tcp://eth0;127.0.0.1:5570",
+    ],
+)
 def test_other_addresses_are_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="not tcp"):
         check_exposure(address, None)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o777])
+def test_a_secret_that_others_can_read_is_refused(mode: int, tmp_path: Path) -> None:
+    create_keys(tmp_path)
+    (tmp_path / "daemon.key_secret").chmod(mode)
+    with pytest.raises(ConfigError, match=f"mode {mode:o}, expected 600.*chmod 600"):
+        Keys.load(tmp_path, "daemon")
+    Keys.load(tmp_path, "controller")  # its own secret is private
+
+
+def test_each_side_needs_only_its_own_secret(tmp_path: Path) -> None:
+    create_keys(tmp_path)
+    (tmp_path / "controller.key_secret").unlink()
+    Keys.load(tmp_path, "daemon")
+    with pytest.raises(ConfigError):
+        Keys.load(tmp_path, "controller")

@@ -26,6 +26,7 @@ class Peer:
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)
         self.socket.linger = 0
+        self.socket.ipv6 = "[" in address
         if keys is not None:
             keys.secure_client(self.socket)
         self.socket.connect(address)
