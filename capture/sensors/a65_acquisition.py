@@ -1,8 +1,10 @@
 """Buffers of a running acquisition, and what is learnt of the camera before a take."""
 
 import math
+import statistics
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ..errors import SensorError
@@ -146,7 +148,13 @@ def _measure(transport: Transport, acquisition: Acquisition) -> tuple[float, int
             remedy="update the camera's firmware or use the other transport",
         )
     tick_hz = _tick_hz(transport, (device1 - device0) * 1e9 / (host1 - host0))
-    return (n1 - n0) * tick_hz / (device1 - device0), tick_hz
+    # The median: a camera or a host that pauses once must not pass for a slow one.
+    periods = [
+        (device - device_before) / (n - n_before)
+        for (n_before, device_before, _), (n, device, _) in pairwise(seen[2:])
+        if n > n_before
+    ]
+    return tick_hz / statistics.median(periods), tick_hz
 
 
 def _tick_hz(transport: Transport, seen_hz: float) -> int:

@@ -107,6 +107,8 @@ NASTY: list[list[bytes]] = [
     [b"poll", b" " * MAX_HEADER_BYTES, b""],
     [b"x"] * 2_000,
 ]
+ALWAYS_NASTY = [parts for parts in NASTY if parts[0] != b"arm" or b"s9" not in parts[1]]
+"""Without those that are sound while nothing is recorded."""
 
 
 def files_under(folder: Path) -> set[str]:
@@ -126,10 +128,8 @@ def test_anything_is_answered_and_changes_nothing(
     assert files_under(output.parent) == set()
 
 
-@pytest.mark.parametrize("parts", NASTY, ids=range(len(NASTY)))
+@pytest.mark.parametrize("parts", ALWAYS_NASTY, ids=range(len(ALWAYS_NASTY)))
 def test_nasty_messages_are_refused(peer: Any, output: Path, parts: list[bytes]) -> None:
-    if parts[0] == b"arm" and b"s9" in parts[1]:
-        pytest.skip("sound while nothing is recorded")
     peer.send(parts)
     assert isinstance(peer.answer().body, Refusal)
     assert peer.status().state == "idle"
