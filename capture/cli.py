@@ -1,10 +1,10 @@
-"""``mavfer-capture``: record sessions, recover what a crash left, serve sensors, make keys."""
+"""``mavfer-capture``: record sessions, gather and recover recordings, serve sensors, make keys."""
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from .commands import daemon, keys, record, recover
+from .commands import daemon, gather, keys, record, recover
 from .terminal import run_command
 
 _EPILOG = """\
@@ -18,7 +18,7 @@ examples:
 Without --rig the embedded simulated rig records: no camera is needed.
 """
 
-_COMMANDS = (record, recover, daemon, keys)
+_COMMANDS = (record, gather, recover, daemon, keys)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
-"""A daemon: one sensor's recorder behind three sockets, in a process of its own.
+"""A daemon: one sensor's recorder behind four sockets, in a process of its own.
 
-Control (ROUTER) carries requests and typed answers; probes have a socket and thread of their own;
-status and preview are published for whoever wants to look. A socket belongs to one thread.
+Control (ROUTER) carries requests and typed answers; probes and files have sockets and threads of
+their own; status and preview are published for whoever wants to look. A socket belongs to one
+thread.
 """
 
 import json
@@ -18,6 +19,7 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from .clock import HostClock, HostIdentity
 from .errors import ConfigError, ControlError, MavferError
+from .file_server import FileServer, SessionFiles
 from .keys import Keys, check_exposure, is_ipv6
 from .messages import (
     Abort,
@@ -71,8 +73,8 @@ class Daemon:
     output : Path
         Recordings go to ``<output>/<session id>/``.
     bind : str
-        ``tcp://host:port``. Port p: control on p, probes on p + 1, publications on p + 2;
-        port ``*``: three free ports.
+        ``tcp://host:port``. Port p: control on p, probes on p + 1, publications on p + 2,
+        files on p + 3; port ``*``: four free ports.
     keys : Keys, optional
         Required beyond loopback.
     clock : HostClock, optional
@@ -100,6 +102,7 @@ class Daemon:
             self._control = self._bind(zmq.ROUTER, bind, 0)
             probe = self._bind(zmq.ROUTER, bind, 1)
             self._publisher = self._bind(zmq.PUB, bind, 2)
+            files = self._bind(zmq.ROUTER, bind, 3)
         except BaseException:
             self._release()
             raise
@@ -107,6 +110,8 @@ class Daemon:
         self._probes = ProbeServer(
             probe, self._clock, on_probe=self._recorder.log_probe, on_contact=self._touch
         )
+        self._files_port = _port(files)
+        self._files = FileServer(files, SessionFiles(output, config.name))
 
     @property
     def endpoint(self) -> Endpoint:
@@ -126,6 +131,7 @@ class Daemon:
             Asked all the time: says whether there is another reason to end.
         """
         self._probes.start()
+        self._files.start()
         status_s = preview_s = time.monotonic()
         try:
             while not self._ended.is_set() and not (ended and ended()):
@@ -144,6 +150,7 @@ class Daemon:
                 self._recorder.finish()
             finally:
                 self._probes.close()
+                self._files.close()
                 self._release()
 
     def _bind(self, kind: int, bind: str, step: int) -> "zmq.Socket[bytes]":
@@ -202,6 +209,7 @@ class Daemon:
                     host=HostIdentity.read(self._clock),
                     probe_port=self._probe_port,
                     publish_port=_port(self._publisher),
+                    files_port=self._files_port,
                 )
             case Arm(session_id, session_uuid, part):
                 recorder.arm(session_id, session_uuid, part=part)
@@ -246,7 +254,7 @@ class Daemon:
 
 
 def _number(port: str, bind: str) -> int:
-    if not port.isdigit() or not 0 < int(port) < 65534:
+    if not port.isdigit() or not 0 < int(port) < 65533:
         raise ConfigError(f"address {bind!r} is not tcp://host:port")
     return int(port)
 

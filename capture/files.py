@@ -117,3 +117,12 @@ def require_free_space(folder: Path, needed_bytes: int) -> None:
     """
     if shutil.disk_usage(folder).free < needed_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -18,6 +18,7 @@ from mcap.writer import CompressionType, Writer
 
 from .clock import ClockProbe, HostIdentity
 from .errors import MavferError, RecordingError, SensorError
+from .file_lock import hold
 from .frame import DeviceEvent, Frame
 from .image_message import COMPRESSED_SCHEMA, RAW_SCHEMA, descriptor, encode_image
 from .names import check_name
@@ -117,6 +118,7 @@ class RecordingWriter:
             self._handle = path.open("xb")
         except FileExistsError:
             raise RecordingError(f"{path} exists already", remedy="start a new session") from None
+        hold(self._handle)  # so that no one repairs or copies it while it grows
         # Any: half of mcap's writer has no types.
         self._writer: Any = Writer(
             self._handle, chunk_size=_CHUNK_BYTES, compression=CompressionType.NONE

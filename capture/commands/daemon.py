@@ -16,7 +16,7 @@ examples:
   mavfer-capture daemon --rig rig.toml --sensor kinect2 --bind tcp://0.0.0.0:5570 \\
       --keys keys --output sessions
 
-Port p serves control, p + 1 clock probes, p + 2 status and preview.
+Port p serves control, p + 1 clock probes, p + 2 status and preview, p + 3 finished recordings.
 """
 
 

@@ -11,11 +11,18 @@ from capture.messages import (
     Arm,
     Describe,
     Description,
+    DigestFile,
+    FileChunk,
+    FileDigest,
+    FileEntry,
+    FileList,
     Finish,
+    ListFiles,
     Poll,
     Preview,
     ProbeReply,
     ProbeRequest,
+    ReadFile,
     Refusal,
     Shutdown,
     Start,
@@ -57,6 +64,16 @@ BODY = st.one_of(
         COUNT,
         st.dictionaries(TEXT, STREAM, max_size=4),
     ),
+    st.builds(ListFiles, TEXT),
+    st.builds(
+        FileList,
+        TEXT,
+        st.lists(st.builds(FileEntry, TEXT, COUNT, st.booleans()), max_size=3).map(tuple),
+    ),
+    st.builds(ReadFile, TEXT, TEXT, NS, NS, st.booleans()),
+    st.builds(FileChunk, NS, NS, TEXT),
+    st.builds(DigestFile, TEXT, TEXT),
+    st.builds(FileDigest, COUNT, COUNT, st.none() | TEXT),
     st.builds(Preview, TEXT, st.sampled_from(["color", "depth"]), NS, NS, NS),
 )
 
@@ -74,7 +91,9 @@ def test_noise_is_refused(parts: list[bytes]) -> None:
 
 
 @given(
-    st.sampled_from(["arm", "start", "status", "probe", "preview", "description"]),
+    st.sampled_from(
+        ["arm", "start", "status", "probe", "preview", "description", "read-file", "file-list"]
+    ),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
