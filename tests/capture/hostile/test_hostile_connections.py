@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from capture.messages import (
     Describe,
     Description,
     Finish,
+    ListFiles,
     Mark,
     ProbeRequest,
     Start,
@@ -42,6 +44,13 @@ rate_hz = 100.0
 width_px = 32
 height_px = 24
 """
+
+
+def ports_of(address: str, about: Description) -> list[str]:
+    """Return the ports of all sockets that a daemon has, whichever these are today."""
+    others = [field.name for field in fields(Description) if field.name.endswith("_port")]
+    assert len(others) == 3
+    return [address.rpartition(":")[2], *(str(getattr(about, name)) for name in others)]
 
 
 def target(address: str) -> tuple[str, int]:
@@ -139,7 +148,7 @@ def test_raw_bytes_and_slow_handshakes_change_nothing(
         about = peer.ask(Describe())
         assert isinstance(about, Description)
         host, port = target(address)
-        for number in (port, about.probe_port, about.publish_port):
+        for number in (port, about.probe_port, about.publish_port, about.files_port):
             for data in RAW:
                 connection = open_sockets.enter_context(socket.create_connection((host, number), 5))
                 connection.sendall(data)
@@ -185,16 +194,16 @@ def test_only_the_controller_gets_in_by_any_socket(
             about = peer.ask(Describe())
             assert isinstance(about, Description)
             published = f"{base}:{about.publish_port}"
-            probes = f"{base}:{about.probe_port}"
             ears = {
                 who: stack.enter_context(_Ear(published, own))
                 for who, own in [*strangers.items(), ("the controller", controller)]
             }
             tongues = []
             for own in strangers.values():
-                for to, body in ((address, Finish()), (probes, ProbeRequest(5))):
-                    tongue = stack.enter_context(make_peer(to, own))
-                    tongue.send(pack(Message(body)))
+                for port in ports_of(address, about):
+                    tongue = stack.enter_context(make_peer(f"{base}:{port}", own))
+                    for body in (Finish(), ProbeRequest(5), ListFiles("s1")):
+                        tongue.send(pack(Message(body)))
                     tongues.append(tongue)
             assert ears["the controller"].socket.poll(5000), "nothing is published"
             heard = {who for who, ear in ears.items() if ear.socket.poll(0)}
