@@ -56,6 +56,9 @@ class RecordedStream:
         NaN where the device does not say.
     device_clock : ClockMap
         Device → host, as used for `capture_time_ns`.
+    part_starts : tuple of int
+        Index of each part's first frame: a daemon that was lost and came back leaves several
+        files. Numbers and times of the device begin anew with each; in between nobody recorded.
     """
 
     spec: StreamSpec
@@ -68,6 +71,7 @@ class RecordedStream:
     gain: NDArray[np.float64]
     device_clock: ClockMap
     _read_image: Callable[[int], Image]
+    part_starts: tuple[int, ...] = (0,)
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -81,15 +85,17 @@ class RecordedStream:
 
     @property
     def n_dropped(self) -> int:
-        """Frames the device numbered between the first and the last one and that are missing."""
-        return int(self.seq[-1] - self.seq[0]) + 1 - len(self) if len(self) else 0
+        """Frames the device numbered between a part's first and last one and that are missing."""
+        spans = [int(self.seq[last] - self.seq[first]) + 1 for first, last in self._parts()]
+        return sum(spans) - len(self)
 
     @property
     def measured_rate_hz(self) -> float:
-        """Frames per second between the first and the last frame; 0 below two frames."""
-        if len(self) < 2:
-            return 0.0
-        return (len(self) - 1) / (int(self.capture_time_ns[-1] - self.capture_time_ns[0]) * 1e-9)
+        """Frames per second between a part's first and last frame; 0 below two frames."""
+        n_intervals = sum(last - first for first, last in self._parts())
+        times = self.capture_time_ns
+        recorded_ns = sum(int(times[last] - times[first]) for first, last in self._parts())
+        return n_intervals / (recorded_ns * 1e-9) if n_intervals else 0.0
 
     def read(self, index: int) -> Frame:
         """Read frame `index`, 0 to N - 1.
@@ -111,6 +117,11 @@ class RecordedStream:
             exposure_us=None if np.isnan(exposure_us) else exposure_us,
             gain=None if np.isnan(gain) else gain,
         )
+
+    def _parts(self) -> list[tuple[int, int]]:
+        """Return the first and the last frame of every part that has frames."""
+        ends = (*self.part_starts[1:], len(self))
+        return [(a, b - 1) for a, b in zip(self.part_starts, ends, strict=True) if b > a]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

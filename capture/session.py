@@ -17,6 +17,7 @@ from .course import SessionMark
 from .errors import ConfigError, RecordingError
 from .files import write_text_atomic
 from .names import check_name
+from .parts import join_parts
 from .recording import RecordedEvent, RecordedStream, Recording, open_recording
 from .structure import decode, encode
 
@@ -229,10 +230,10 @@ class Session:
     ----------
     path : Path
     manifest : Manifest
-    recordings : mapping of daemon name to Recording
+    recordings : mapping of file stem to Recording
         Those whose files are in the folder.
     streams : mapping of stream name to RecordedStream
-        Of all recordings.
+        Of all recordings; of several parts of one daemon joined, in capture-time order.
     events : tuple of RecordedEvent, in time order
     start_time_ns : int
         Controller ns that the session calls 0.
@@ -357,8 +358,8 @@ def open_session(path: Path) -> Session:
     Raises
     ------
     RecordingError
-        The manifest or a recording cannot be read, a recording belongs to another session, or
-        two recordings have a stream of one name.
+        The manifest or a recording cannot be read, a recording belongs to another session, two
+        daemons have a stream of one name, or two parts of one daemon overlap.
     """
     path = Path(path)
     manifest = read_manifest(path)
@@ -373,8 +374,12 @@ def open_session(path: Path) -> Session:
             ) from error
         if recording.session_uuid != manifest.uuid:
             raise RecordingError(f"{file} belongs to another session", remedy="move it away")
-        recordings[recording.daemon] = recording
-        for name, stream in recording.streams.items():
+        recordings[file.stem] = recording
+    by_daemon: dict[str, list[Recording]] = {}
+    for recording in recordings.values():
+        by_daemon.setdefault(recording.daemon, []).append(recording)
+    for parts in by_daemon.values():
+        for name, stream in join_parts(parts).items():
             if name in streams:
                 raise RecordingError(f"{path}: two recordings have a stream {name!r}")
             streams[name] = stream

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,10 @@ WriteRecording = Callable[..., Path]
 
 @pytest.fixture
 def write_recording(host: HostIdentity) -> Iterator[WriteRecording]:
-    """Write `n` frames of both streams, frames in `missing` left out, probes every 2 s."""
+    """Write `n` frames of both streams, frames in `missing` left out, probes every 2 s.
+
+    With `first` the device was opened when that many periods had passed: it numbers from 0 again.
+    """
     unfinished: list[RecordingWriter] = []
 
     def write(
@@ -67,10 +71,12 @@ def write_recording(host: HostIdentity) -> Iterator[WriteRecording]:
         uuid: str = "u-1",
         close: bool = True,
         codec: str = "compressed",
+        daemon: str = "kinect2",
+        first: int = 0,
     ) -> Path:
         writer = RecordingWriter(
             path,
-            daemon="kinect2",
+            daemon=daemon,
             info=INFO,
             session_uuid=uuid,
             host=host,
@@ -79,12 +85,12 @@ def write_recording(host: HostIdentity) -> Iterator[WriteRecording]:
         for seq in range(n):
             if probes and seq % 60 == 0:
                 for number in range(16):
-                    writer.probe(make_probe(seq / 30, number))
+                    writer.probe(make_probe((first + seq) / 30, number))
             if seq not in missing:
                 for spec in INFO.streams:
-                    writer.append(make_frame(spec, seq))
+                    writer.append(_since(first, make_frame(spec, first + seq)))
             if seq == 7:
-                frame = make_frame(COLOR, seq)
+                frame = _since(first, make_frame(COLOR, first + seq))
                 times = (frame.device_time_ns, frame.host_time_ns)
                 writer.event(DeviceEvent("color", "nuc", *times, {"n": 1}))
         if close:
@@ -97,6 +103,11 @@ def write_recording(host: HostIdentity) -> Iterator[WriteRecording]:
     yield write
     for writer in unfinished:
         writer.close()
+
+
+def _since(first: int, frame: Frame) -> Frame:
+    opened_ns = round(first * PERIOD_NS * (1 + 40e-6))
+    return replace(frame, seq=frame.seq - first, device_time_ns=frame.device_time_ns - opened_ns)
 
 
 @pytest.fixture

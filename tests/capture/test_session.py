@@ -79,7 +79,8 @@ def test_two_recordings_with_one_stream_are_refused(
 ) -> None:
     folder = create_session(tmp_path, subject="S01")
     for name in ("a", "b"):
-        write_recording(folder.path / f"{name}.mcap", n=3, uuid=folder.manifest.uuid)
+        uuid = folder.manifest.uuid
+        write_recording(folder.path / f"{name}.mcap", n=3, uuid=uuid, daemon=name)
     with pytest.raises(RecordingError, match="two recordings"):
         open_session(folder.path)
 

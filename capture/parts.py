@@ -1,0 +1,75 @@
+"""Several files of one daemon in one session: their streams, one after the other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .errors import RecordingError
+from .frame import Image
+from .recording import RecordedStream, Recording
+
+
+def join_parts(recordings: Sequence[Recording]) -> dict[str, RecordedStream]:
+    """Return the streams of one daemon's recordings of a session, each in capture-time order.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        In any order; a daemon that was lost and came back has left more than one.
+
+    Raises
+    ------
+    RecordingError
+        Two parts hold the same time, or pictures of different sizes or kinds.
+    """
+    names = dict.fromkeys(name for recording in recordings for name in recording.streams)
+    return {name: _join(name, [r for r in recordings if name in r.streams]) for name in names}
+
+
+def _join(name: str, recordings: Sequence[Recording]) -> RecordedStream:
+    parts = [r for r in recordings if len(r.streams[name])]
+    if len(parts) < 2:
+        return (parts or recordings)[0].streams[name]
+    parts = sorted(parts, key=lambda r: int(r.streams[name].capture_time_ns[0]))
+    for one, other in pairwise(parts):
+        _check(name, one, other)
+    streams = [recording.streams[name] for recording in parts]
+    ends = np.cumsum([len(stream) for stream in streams]).tolist()
+    joined: dict[str, Any] = {
+        field.name: np.concatenate([getattr(stream, field.name) for stream in streams])
+        for field in fields(RecordedStream)
+        if isinstance(getattr(streams[0], field.name), np.ndarray)
+    }
+    # What holds for a whole stream, such as the device's clock, is the longest part's.
+    longest = max(streams, key=len)
+    return replace(
+        longest, **joined, part_starts=(0, *ends[:-1]), _read_image=_reader(streams, ends)
+    )
+
+
+def _reader(streams: Sequence[RecordedStream], ends: Sequence[int]) -> Callable[[int], Image]:
+    def read(index: int) -> Image:
+        part = int(np.searchsorted(ends, index, side="right"))
+        return streams[part].read(index - (ends[part - 1] if part else 0)).image
+
+    return read
+
+
+def _check(name: str, one: Recording, other: Recording) -> None:
+    before, after = one.streams[name], other.streams[name]
+    if before.spec != after.spec:
+        raise RecordingError(
+            f"{one.path} and {other.path.name}: {name} is {before.spec.shape} "
+            f"{before.spec.pixel_format} in one, {after.spec.shape} {after.spec.pixel_format} in "
+            "the other",
+            remedy="move one of them elsewhere and use the parts one by one",
+        )
+    overlap_ns = int(before.capture_time_ns[-1] - after.capture_time_ns[0])
+    if overlap_ns >= 0:
+        raise RecordingError(
+            f"{one.path} and {other.path.name} both hold {name} for {overlap_ns * 1e-9:.3f} s",
+            remedy="one is a copy, or of a clock never probed: move the one you do not want away",
+        )
