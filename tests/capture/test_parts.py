@@ -101,9 +101,7 @@ def test_a_part_without_frames_is_no_obstacle(
 def test_parts_that_overlap_are_refused(session: Session, write_recording: WriteRecording) -> None:
     uuid = session.manifest.uuid
     write_recording(session.path / "kinect2_3.mcap", n=30, uuid=uuid, first=SECOND + 180)
-    with pytest.raises(
-        RecordingError, match=r"and kinect2_3\.mcap both hold color"
-    ):
+    with pytest.raises(RecordingError, match=r"and kinect2_3\.mcap both hold color"):
         open_session(session.path)
 
 
