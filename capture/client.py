@@ -10,7 +10,7 @@ import zmq
 from .errors import ControlError
 from .keys import Keys, check_exposure, is_ipv6
 from .messages import Body, Describe, Description, Poll, Refusal, Status
-from .wire import Message, pack, unpack
+from .wire import MAX_HEADER_BYTES, Message, pack, unpack
 
 REQUEST_TIMEOUT_S = 3.0
 
@@ -36,6 +36,7 @@ class DaemonClient:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
         self._socket.ipv6 = is_ipv6(address)
+        self._socket.maxmsgsize = MAX_HEADER_BYTES
         if keys is not None:
             keys.secure_client(self._socket)
         self._socket.connect(address)

@@ -11,7 +11,7 @@ import zmq
 from .digest import digest_piece
 from .errors import ControlError
 from .file_server import MAX_PIECE_BYTES
-from .keys import Keys, check_exposure
+from .keys import Keys, check_exposure, is_ipv6
 from .messages import (
     Body,
     DigestFile,
@@ -56,6 +56,7 @@ class FileClient:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
+        self._socket.ipv6 = is_ipv6(address)
         self._socket.maxmsgsize = MAX_HEADER_BYTES + MAX_PAYLOAD_BYTES
         if keys is not None:
             keys.secure_client(self._socket)

@@ -11,7 +11,7 @@ from .clock import ClockMap, ClockProbe, HostClock, fit_host_clock
 from .errors import ControlError
 from .keys import Keys, is_ipv6
 from .messages import ProbeReply, ProbeRequest
-from .wire import Message, pack, unpack
+from .wire import MAX_HEADER_BYTES, Message, pack, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -191,6 +191,7 @@ def _connect(
     socket = context.socket(zmq.DEALER)
     socket.linger = 0
     socket.ipv6 = is_ipv6(address)
+    socket.maxmsgsize = MAX_HEADER_BYTES
     if keys is not None:
         keys.secure_client(socket)
     socket.connect(address)

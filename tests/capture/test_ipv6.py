@@ -1,4 +1,4 @@
-"""A session over IPv6: control, probes and publications of a daemon at ``[::1]``."""
+"""A session over IPv6: control, probes, publications and files of a daemon at ``[::1]``."""
 
 import socket
 import threading
@@ -11,6 +11,7 @@ import zmq
 
 from capture.client import DaemonClient
 from capture.daemon import Daemon
+from capture.file_client import FileClient
 from capture.keys import Keys, create_keys
 from capture.messages import Status
 from capture.probing import Prober
@@ -68,6 +69,8 @@ def test_all_sockets_are_reached(address: str, keys: tuple[Keys | None, Keys | N
             ear.connect(client.sibling(about.publish_port))
             assert ear.poll(DEADLINE_S * 1000)
             assert isinstance(unpack(ear.recv_multipart()).body, Status)
+        with FileClient("cam", client.sibling(about.files_port), keys=own) as files:
+            assert files.list("s1") == ()
         deadline_s = time.monotonic() + DEADLINE_S
         while not prober.probes("cam"):
             assert time.monotonic() < deadline_s

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,15 @@ from capture.messages import (
     Arm,
     Describe,
     Description,
+    DigestFile,
+    FileList,
     Finish,
+    ListFiles,
     Mark,
     Poll,
+    ProbeReply,
     ProbeRequest,
+    ReadFile,
     Refusal,
     Start,
     Status,
@@ -74,6 +79,13 @@ def damaged(draw: Any) -> list[bytes]:
     return parts
 
 
+BELOW = st.sampled_from(["../bystander", "/etc/passwd", "cam.mcap", "cam_1.mcap", "..", "a\0b"])
+SIZE = st.sampled_from([-1, 0, 1, 1 << 20, 1 << 21, (1 << 63) - 1, -(1 << 63)])
+FILES = st.one_of(
+    st.builds(ListFiles, BELOW | st.just("s1")),
+    st.builds(DigestFile, st.just("s1") | BELOW, BELOW),
+    st.builds(ReadFile, st.just("s1") | BELOW, BELOW, SIZE, SIZE, st.booleans()),
+).map(lambda body: pack(Message(body)))
 PARTS = (
     st.lists(st.binary(max_size=50), min_size=1, max_size=6)
     | st.tuples(st.sampled_from(TOPICS).map(str.encode), HEADER, st.binary(max_size=20)).map(list)
@@ -124,6 +136,35 @@ def test_anything_is_answered_and_changes_nothing(
 ) -> None:
     peer.send(parts)
     assert isinstance(peer.answer().body, Refusal | Status | Description)
+    assert peer.status().state == "idle"
+    assert files_under(output.parent) == set()
+
+
+@pytest.fixture(params=["probe_port", "files_port"])
+def other(
+    request: pytest.FixtureRequest, peer: Any, make_peer: Any, address: str
+) -> Iterator[tuple[Any, Message]]:
+    """Another socket of the daemon, and something sound to ask there."""
+    sound = {"probe_port": ProbeRequest(7), "files_port": ListFiles("s1")}
+    port = getattr(peer.ask(Describe()), request.param)
+    with make_peer(f"{address.rpartition(':')[0]}:{port}") as other:
+        yield other, Message(sound[request.param], 1 << 40)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(PARTS | FILES, min_size=1, max_size=3))
+def test_the_other_sockets_go_on_too(
+    other: tuple[Any, Message], peer: Any, output: Path, messages: list[list[bytes]]
+) -> None:
+    stranger, sound = other
+    for parts in messages:
+        stranger.send(parts)
+    stranger.send(pack(sound))
+    while (answer := stranger.answer()).number != sound.number:
+        assert isinstance(answer.body, Refusal | ProbeReply | FileList), answer
+    assert isinstance(answer.body, ProbeReply | FileList)
     assert peer.status().state == "idle"
     assert files_under(output.parent) == set()
 
