@@ -53,13 +53,13 @@ PAGES = sorted([ROOT / "README.md", *DOCS.glob("tutorial/*.md"), *DOCS.glob("how
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_documentation_are_accepted(page, monkeypatch):
     for words in commands_in(page):
-        parser = parsers_of(SCRIPTS[words[0]], monkeypatch)[0]
+        parser, arguments = parser_for(SCRIPTS[words[0]], words[1:], monkeypatch)
         monkeypatch.undo()
         if len(words) > 2 or words[-1].startswith("-"):
             if "--help" in words:
                 continue
             try:
-                parser.parse_args(words[1:])
+                parser.parse_args(arguments)
             except SystemExit:
                 pytest.fail(f"{page.name}: {shlex.join(words)} is refused")
 
@@ -68,18 +68,24 @@ class _ParserSeenError(Exception):
     """Ends a command as soon as it has built its parser."""
 
 
-def parsers_of(target, monkeypatch):
-    """Every parser of a console script, its subcommands' included."""
+def parser_for(target, arguments, monkeypatch):
+    """The parser that a console script asks for these arguments, and what it is given."""
     found = []
 
-    def see(parser, *_):
-        found.append(parser)
+    def see(parser, given=None, *_):
+        found.append((parser, arguments if given is None else given))
         raise _ParserSeenError
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", see)
     module, _, function = target.partition(":")
     with pytest.raises(_ParserSeenError):
-        getattr(importlib.import_module(module), function)([])
+        getattr(importlib.import_module(module), function)(arguments)
+    return found[0]
+
+
+def parsers_of(target, monkeypatch):
+    """Every parser of a console script, its subcommands' included."""
+    found = [parser_for(target, [], monkeypatch)[0]]
     for parser in found:
         for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
