@@ -89,7 +89,7 @@ def opened(make: Callable[[], Device]) -> Callable[[SensorConfig], Any]:
 
 def rules(make: Callable[[], Device]) -> str:
     config = SensorConfig("it", "mine", {"rate_hz": 500.0})
-    return "\n".join(broken_rules(config, opener=opened(make), timeout_s=1.0))
+    return "\n".join(broken_rules(config, opener=opened(make), timeout_s=0.5))
 
 
 def changed(change: Change) -> str:

@@ -16,7 +16,7 @@ from capture.sensor import SensorConfig
 from capture.wire import Message, pack, unpack
 
 DEADLINE_S = 30.0
-SENSOR = SensorConfig("cam", "test-pattern", {"rate_hz": 200.0, "width_px": 32, "height_px": 24})
+SENSOR = SensorConfig("cam", "test-pattern", {"rate_hz": 50.0, "width_px": 32, "height_px": 24})
 
 
 class Peer:

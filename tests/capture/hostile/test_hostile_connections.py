@@ -94,7 +94,7 @@ def finished(peer: Any, path: Path) -> None:
     assert isinstance(peer.ask(Finish()), Status)
     recording = open_recording(path)
     assert recording.complete
-    assert len(recording.streams["color"]) > 5
+    assert len(recording.streams["color"]) > 1
     assert recording.streams["color"].n_dropped == 0
 
 

@@ -155,7 +155,7 @@ def test_any_course_of_commands_is_survived(serve: Any, make_peer: Any) -> None:
 
     # What a daemon does depends on time: a failing course is shown as it was, not made smaller.
     @settings(
-        max_examples=30,
+        max_examples=20,
         deadline=None,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),

@@ -217,7 +217,7 @@ def test_a_recording_is_not_disturbed_by_nasty_messages(
     record(peer, "s1", send_all, 0.5)
     assert all(isinstance(answer, Refusal) for answer in answers), answers
     assert len(answers) == len(NASTY)
-    check_whole(output / "s1" / "cam.mcap", n_at_least=90)
+    check_whole(output / "s1" / "cam.mcap", n_at_least=20)
     assert files_under(output.parent) == {"output/s1/cam.mcap"}
 
 
@@ -249,7 +249,7 @@ def test_probes_that_cannot_be_are_not_recorded(
 
     session = f"probe{abs(probe.t0_ns)}"
     record(peer, session, send, 0.1)
-    check_whole(output / session / "cam.mcap", n_at_least=10)
+    check_whole(output / session / "cam.mcap", n_at_least=3)
 
 
 def test_garbage_is_no_word_from_the_controller(
@@ -297,7 +297,7 @@ def test_a_flood_loses_no_frame(peer: Any, make_peer: Any, address: str, output:
             assert n_answers > 0
 
     record(peer, "flood", send_all, 1.0)
-    check_whole(output / "flood" / "cam.mcap", n_at_least=190)
+    check_whole(output / "flood" / "cam.mcap", n_at_least=45)
 
 
 def test_large_messages_are_not_even_received(peer: Any, make_peer: Any, address: str) -> None:
