@@ -73,7 +73,7 @@ def session_overview(described: Mapping[str, Any]) -> dict[str, Any]:
                     recording["sensor"],
                     f"host {recording['host']}",
                     f"{recording['n_probes']} clock probes",
-                    "complete" if recording["complete"] else f"cut off: {recording['damage']}",
+                    _state(recording),
                 ]
             ),
             **{
@@ -83,6 +83,13 @@ def session_overview(described: Mapping[str, Any]) -> dict[str, Any]:
         }
     overview["missing"] = described["missing"]
     return overview
+
+
+def _state(recording: Mapping[str, Any]) -> str:
+    if not recording["complete"]:
+        return f"cut off: {recording['damage']}"
+    recovered = recording["recovered"]
+    return f"recovered: {recovered['damage']}" if recovered else "complete"
 
 
 def _recording(recording: Recording) -> dict[str, Any]:
@@ -96,6 +103,7 @@ def _recording(recording: Recording) -> dict[str, Any]:
         "host": recording.host.hostname,
         "complete": recording.complete,
         "damage": recording.damage,
+        "recovered": encode(recording.recovered),
         "n_probes": len(recording.probes),
         "clock_uncertainty_us": encode(recording.host_clock.uncertainty_ns / 1e3),
         "n_events": {kind: sum(e.kind == kind for e in recording.events) for kind in kinds},

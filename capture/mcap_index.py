@@ -6,10 +6,10 @@ killed process never wrote.
 """
 
 import mmap
-import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -26,9 +26,7 @@ MAGIC = b"\x89MCAP0\r\n"
 _RECORD = struct.Struct("<BQ")
 _CHUNK = struct.Struct("<QQQII")  # start, end, uncompressed size, crc, length of compression name
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
-_CHUNK_START = re.compile(rb"\x06.{4}\x00{4}", re.DOTALL)
-"""Opcode and length of a chunk below 4 GB."""
-_MAX_COMPRESSED_CHUNK_BYTES = 256 << 20
+_MAX_CHUNK_BYTES = 256 << 20
 _MAX_SMALL_RECORD_BYTES = 64 << 20
 
 
@@ -64,9 +62,7 @@ class McapIndex:
     complete : bool
         The file ends as a finished one does.
     damage : str or None
-        Why the walk ended early, or the first reason why it had to jump.
-    lost : list of (start, stop)
-        Bytes that a salvage jumped over.
+        Why the walk ended early.
     """
 
     channels: dict[int, Channel] = field(default_factory=dict)
@@ -76,22 +72,42 @@ class McapIndex:
     metadata: dict[str, Mapping[str, str]] = field(default_factory=dict)
     complete: bool = False
     damage: str | None = None
-    lost: list[tuple[int, int]] = field(default_factory=list)
 
 
-class _DamageError(Exception):
+class DamageError(Exception):
     """The bytes from here on are not MCAP records."""
 
 
-class _CompressionError(RecordingError):
+class CompressionError(RecordingError):
     """Intact, but packed in a way this reader does not know."""
 
 
-def read_index(path: Path, *, salvage: bool = False) -> McapIndex:
+DAMAGE = (DamageError, McapError, struct.error, ValueError, zlib.error)
+"""What reading damaged records can raise."""
+
+
+def read_index(path: Path) -> McapIndex:
     """Walk the MCAP file at `path` as far as it is intact.
 
-    With `salvage` every chunk's checksum is verified, and where something is damaged the walk goes
-    on at the next whole chunk.
+    Raises
+    ------
+    RecordingError
+        Not an MCAP file at all.
+    """
+    with map_file(path) as view:
+        index = McapIndex()
+        try:
+            _walk_file(view, index)
+        except CompressionError:
+            raise
+        except DAMAGE as error:
+            index.damage = str(error) or type(error).__name__
+        return index
+
+
+@contextmanager
+def map_file(path: Path) -> Iterator[mmap.mmap]:
+    """Map an MCAP file into memory to read.
 
     Raises
     ------
@@ -102,17 +118,7 @@ def read_index(path: Path, *, salvage: bool = False) -> McapIndex:
         if handle.read(len(MAGIC)) != MAGIC:
             raise RecordingError(f"{path} is no MCAP file", remedy="pass a recording, *.mcap")
         with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            index = McapIndex()
-            try:
-                if salvage:
-                    _salvage_file(view, index)
-                else:
-                    _walk_file(view, index)
-            except _CompressionError:
-                raise
-            except (_DamageError, McapError, struct.error, ValueError, zlib.error) as error:
-                index.damage = str(error) or type(error).__name__
-            return index
+            yield view
 
 
 def read_chunk(handle: BufferedReader, chunk: ChunkRef) -> bytes:
@@ -124,7 +130,7 @@ def read_chunk(handle: BufferedReader, chunk: ChunkRef) -> bytes:
         The bytes are not what was written.
     """
     handle.seek(chunk.offset)
-    data = _unpack(handle.read(chunk.length), chunk)
+    data = unpack_chunk(handle.read(chunk.length), chunk)
     if chunk.crc and zlib.crc32(data) != chunk.crc:
         raise RecordingError(f"{handle.name}: checksum differs in the chunk at {chunk.offset}")
     return data
@@ -134,111 +140,70 @@ def _walk_file(view: mmap.mmap, index: McapIndex) -> None:
     at, end = len(MAGIC), len(view)
     last: ChunkRef | None = None
     while at < end:
-        opcode, start, stop = _record(view, at, end)
+        opcode, start, stop = read_record(view, at, end)
         if opcode == Opcode.CHUNK:
-            last = _chunk_ref(view, start, stop)
-            _walk_chunk(view, last, index)
+            last = read_chunk_header(view, start, stop)
+            walk_chunk(view, last, index)
         elif opcode == Opcode.FOOTER:
             index.complete = view[stop:end] == MAGIC
             if not index.complete:
-                raise _DamageError("no end mark after the footer")
+                raise DamageError("no end mark after the footer")
             return
         else:
-            _take(view, opcode, start, stop, None, index)
+            take_record(view, opcode, start, stop, None, index)
         at = stop
-    raise _DamageError(f"ends at byte {end} without a footer")
+    raise DamageError(f"ends at byte {end} without a footer")
 
 
-def _salvage_file(view: mmap.mmap, index: McapIndex) -> None:
-    at, end = len(MAGIC), len(view)
-    while at < end:
-        try:
-            opcode, start, stop = _record(view, at, end)
-            if opcode == Opcode.CHUNK:
-                chunk = _chunk_ref(view, start, stop)
-                _verify(view, chunk)
-                _walk_chunk(view, chunk, index)
-            elif opcode == Opcode.FOOTER:
-                index.complete = not index.lost and view[stop:end] == MAGIC
-                return
-            else:
-                _take(view, opcode, start, stop, None, index)
-            at = stop
-        except _CompressionError:
-            raise
-        except (_DamageError, RecordingError, McapError, struct.error, ValueError) as error:
-            index.damage = index.damage or str(error) or type(error).__name__
-            found = _next_chunk(view, at + 1)
-            index.lost.append((at, found or end))
-            if found is None:
-                return
-            at = found
-    index.damage = index.damage or f"ends at byte {end} without a footer"
-
-
-def _next_chunk(view: mmap.mmap, at: int) -> int | None:
-    """Find the next record that is a chunk with a right checksum."""
-    for match in _CHUNK_START.finditer(view, at):
-        try:
-            opcode, start, stop = _record(view, match.start(), len(view))
-            if opcode == Opcode.CHUNK:
-                _verify(view, _chunk_ref(view, start, stop))
-                return match.start()
-        except (_DamageError, RecordingError, struct.error, ValueError):
-            continue
-    return None
-
-
-def _verify(view: mmap.mmap, chunk: ChunkRef) -> None:
-    data = _unpack(view[chunk.offset : chunk.offset + chunk.length], chunk)
-    if not chunk.crc or zlib.crc32(data) != chunk.crc:
-        raise _DamageError(f"checksum differs in the chunk at {chunk.offset}")
-
-
-def _walk_chunk(view: mmap.mmap, chunk: ChunkRef, index: McapIndex) -> None:
+def walk_chunk(view: mmap.mmap, chunk: ChunkRef, index: McapIndex) -> None:
+    """Put what a chunk holds into `index`, all of it or nothing but channels and schemas."""
     records: mmap.mmap | bytes = view
     at, end = chunk.offset, chunk.offset + chunk.length
     base = chunk.offset
     if chunk.compression:
-        records = _unpack(view[at:end], chunk)
+        records = unpack_chunk(view[at:end], chunk)
         at, end, base = 0, len(records), 0
     found = McapIndex(channels=index.channels, schemas=index.schemas)
     while at < end:
-        opcode, start, stop = _record(records, at, end)
-        _take(records, opcode, start, stop, chunk, found, base=base)
+        opcode, start, stop = read_record(records, at, end)
+        take_record(records, opcode, start, stop, chunk, found, base=base)
         at = stop
     # A chunk counts as a whole: half a chunk is damage, and its whole messages cannot be checked.
     index.messages += found.messages
 
 
-def _record(view: mmap.mmap | bytes, at: int, end: int) -> tuple[int, int, int]:
+def read_record(view: mmap.mmap | bytes, at: int, end: int) -> tuple[int, int, int]:
+    """Return opcode and content (start, stop) of the record at `at`."""
     if end - at < _RECORD.size:
-        raise _DamageError(f"record at {at} is cut off")
+        raise DamageError(f"record at {at} is cut off")
     opcode, length = _RECORD.unpack_from(view, at)
     start = at + _RECORD.size
     if not opcode or length > end - start:
-        raise _DamageError(f"record at {at} is cut off or damaged")
+        raise DamageError(f"record at {at} is cut off or damaged")
     return opcode, start, start + length
 
 
-def _chunk_ref(view: mmap.mmap, start: int, stop: int) -> ChunkRef:
+def read_chunk_header(view: mmap.mmap, start: int, stop: int) -> ChunkRef:
+    """Return where the records of a chunk are; `start` and `stop` are of its content."""
     if stop - start < _CHUNK.size:
-        raise _DamageError(f"chunk at {start} is too short")
+        raise DamageError(f"chunk at {start} is too short")
     _, _, uncompressed, crc, name_length = _CHUNK.unpack_from(view, start)
     at = start + _CHUNK.size
     if name_length > 16 or at + name_length + 8 > stop:
-        raise _DamageError(f"chunk at {start} is damaged")
+        raise DamageError(f"chunk at {start} is damaged")
     compression = view[at : at + name_length].decode("ascii")
     (length,) = struct.unpack_from("<Q", view, at + name_length)
     offset = at + name_length + 8
     if offset + length != stop:
-        raise _DamageError(f"chunk at {start} has a wrong length")
+        raise DamageError(f"chunk at {start} has a wrong length")
     if not compression and uncompressed != length:
-        raise _DamageError(f"chunk at {start} has two lengths")
+        raise DamageError(f"chunk at {start} has two lengths")
+    if uncompressed > _MAX_CHUNK_BYTES:
+        raise DamageError(f"chunk at {start} of {uncompressed} bytes is beyond reason")
     return ChunkRef(offset, length, compression, uncompressed, crc)
 
 
-def _take(
+def take_record(
     view: mmap.mmap | bytes,
     opcode: int,
     start: int,
@@ -248,12 +213,13 @@ def _take(
     *,
     base: int = 0,
 ) -> None:
+    """Put a record that is no chunk into `index`; offsets count from `base`."""
     if opcode == Opcode.MESSAGE:
         if stop - start < _MESSAGE.size:
-            raise _DamageError(f"message at {start} is too short")
+            raise DamageError(f"message at {start} is too short")
         channel_id, sequence, log_time_ns, _ = _MESSAGE.unpack_from(view, start)
         if channel_id not in index.channels:
-            raise _DamageError(f"message at {start} belongs to no channel")
+            raise DamageError(f"message at {start} belongs to no channel")
         offset = start + _MESSAGE.size
         index.messages.append(
             MessageRef(channel_id, sequence, log_time_ns, chunk, offset - base, stop - offset)
@@ -262,7 +228,7 @@ def _take(
     if opcode not in (Opcode.CHANNEL, Opcode.SCHEMA, Opcode.METADATA, Opcode.ATTACHMENT):
         return
     if stop - start > _MAX_SMALL_RECORD_BYTES:
-        raise _DamageError(f"record at {start} of {stop - start} bytes is beyond reason")
+        raise DamageError(f"record at {start} of {stop - start} bytes is beyond reason")
     stream = ReadDataStream(BytesIO(view[start:stop]))
     if opcode == Opcode.CHANNEL:
         channel = Channel.read(stream)
@@ -278,17 +244,18 @@ def _take(
         index.attachments[attachment.name] = attachment.data
 
 
-def _unpack(data: bytes, chunk: ChunkRef) -> bytes:
+def unpack_chunk(data: bytes, chunk: ChunkRef) -> bytes:
+    """Return the records of a chunk, decompressed."""
     if not chunk.compression:
         return data
     if chunk.compression != "zstd":
-        raise _CompressionError(
+        raise CompressionError(
             f"chunks are compressed with {chunk.compression!r}",
             remedy="rewrite the file with `mcap decompress`",
         )
     try:
         claimed = zstandard.get_frame_parameters(data).content_size
-        if not claimed == chunk.uncompressed_length <= _MAX_COMPRESSED_CHUNK_BYTES:
+        if not claimed == chunk.uncompressed_length <= _MAX_CHUNK_BYTES:
             raise RecordingError(f"chunk at {chunk.offset} claims {claimed} bytes")
         return zstandard.ZstdDecompressor().decompress(data)
     except zstandard.ZstdError as error:

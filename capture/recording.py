@@ -20,6 +20,7 @@ from .writer import (
     EVENTS_TOPIC,
     PROBES_TOPIC,
     RECORDING_METADATA,
+    RECOVERED_METADATA,
     SCHEMA_VERSION,
     SENSOR_ATTACHMENT,
     frame_topic,
@@ -124,6 +125,31 @@ class RecordedStream:
         return [(a, b - 1) for a, b in zip(self.part_starts, ends, strict=True) if b > a]
 
 
+@dataclass(frozen=True, slots=True)
+class RecoveryNote:
+    """What a recovered file says of the one it was made from.
+
+    Attributes
+    ----------
+    damage : str
+    n_bytes_lost : int
+        That could not be read.
+    n_frames_lost : mapping of stream name to int
+        Frame numbers missing where bytes are; what a cut-off end would have held is not known.
+    """
+
+    damage: str
+    n_bytes_lost: int
+    n_frames_lost: Mapping[str, int]
+
+    @classmethod
+    def parse(cls, metadata: Mapping[str, str]) -> "RecoveryNote":
+        """Read the metadata record; ValueError or KeyError if it is none."""
+        lost = json.loads(metadata["n_frames_lost"])
+        fields = {"damage": metadata["damage"], "n_bytes_lost": int(metadata["n_bytes_lost"])}
+        return decode(cls, {**fields, "n_frames_lost": lost}, where=RECOVERED_METADATA)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
     """One daemon's file.
@@ -143,6 +169,8 @@ class Recording:
         The file was finished.
     damage : str or None
         Why it is not complete.
+    recovered : RecoveryNote or None
+        The file was made whole by ``mavfer-capture recover``.
     """
 
     path: Path
@@ -157,6 +185,7 @@ class Recording:
     host_clock: ClockMap
     complete: bool
     damage: str | None
+    recovered: RecoveryNote | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +260,7 @@ class _Assembly:
         except RecordingError as error:
             # What lies before the damage is good; what comes after cannot be trusted.
             self._damage = str(error)
+        note = self._index.metadata.get(RECOVERED_METADATA)
         host_clock = fit_host_clock(self._probes)
         streams = {spec.name: self._stream(spec, host_clock) for spec in info.streams}
         return Recording(
@@ -246,6 +276,7 @@ class _Assembly:
             host_clock=host_clock,
             complete=self._index.complete and self._damage is None,
             damage=self._damage,
+            recovered=RecoveryNote.parse(note) if note is not None else None,
         )
 
     def _collect(self, streams: set[str]) -> None:

@@ -65,6 +65,8 @@ class StreamSummary:
         Gaps in the device's numbering that the recorder did not cause.
     n_dropped_recorder : int
         Frames that arrived and were discarded because the queue was full.
+    n_lost : int
+        Frames that were recorded and lost with damaged bytes.
     first_time_ns, last_time_ns : int or None
     measured_rate_hz : float or None
     uncertainty_ns : float or None
@@ -81,6 +83,7 @@ class StreamSummary:
     measured_rate_hz: float | None = None
     uncertainty_ns: float | None = None
     skew_ppm: float | None = None
+    n_lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,17 +51,20 @@ def _summarise_stream(recording: Recording, stream: RecordedStream) -> StreamSum
         for event in recording.events
         if event.kind == RECORDER_DROP and event.stream == stream.spec.name
     )
+    note = recording.recovered
+    n_lost = note.n_frames_lost.get(stream.spec.name, 0) if note is not None else 0
     if not len(stream):
-        return StreamSummary(0, 0, n_recorder)
+        return StreamSummary(0, 0, n_recorder, n_lost=n_lost)
     return StreamSummary(
         n_frames=len(stream),
-        n_dropped_sensor=max(0, stream.n_dropped - n_recorder),
+        n_dropped_sensor=max(0, stream.n_dropped - n_recorder - n_lost),
         n_dropped_recorder=n_recorder,
         first_time_ns=int(stream.capture_time_ns[0]),
         last_time_ns=int(stream.capture_time_ns[-1]),
         measured_rate_hz=stream.measured_rate_hz,
         uncertainty_ns=float(stream.uncertainty_ns[0]),
         skew_ppm=-stream.device_clock.skew_ppm,
+        n_lost=n_lost,
     )
 
 

@@ -31,6 +31,7 @@ EVENTS_TOPIC = "/events"
 PROBES_TOPIC = "/clock/probes"
 SENSOR_ATTACHMENT = "sensor.json"
 RECORDING_METADATA = "mavfer/recording"
+RECOVERED_METADATA = "mavfer/recovered"
 _CHUNK_BYTES = 1 << 20
 _SYNC_INTERVAL_S = 0.5  # a crash may cost this and the time the disk takes: under a second
 _UINT32 = 0xFFFFFFFF

@@ -139,16 +139,18 @@ def test_nothing_older_than_a_second_is_lost_and_every_session_can_be_closed(
     print(f"worst loss {max(worst.loss_s.values()):.2f} s, {worst.victim} killed")
     assert max(worst.loss_s.values()) < 1.0, worst
     for casualty in casualties:
-        _close(casualty.folder)
+        _close(casualty)
 
 
-def _close(folder: Path) -> None:
+def _close(casualty: Casualty) -> None:
+    folder = casualty.folder
     before = {n: len(s) for n, s in open_session(folder).streams.items()}
     manifest, _ = recover_session(folder)
     session = open_session(folder)
     assert all(recording.complete for recording in session.recordings.values())
     assert {n: len(s) for n, s in session.streams.items()} == before
-    assert manifest.status == "failed"
+    # Daemons that were spared finish their files when their controller is gone.
+    assert manifest.status == ("interrupted" if casualty.victim == "controller" else "failed")
     assert manifest.error
     told = {n: c.n_frames for r in manifest.recordings.values() for n, c in r.streams.items()}
     assert told == before
