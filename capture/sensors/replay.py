@@ -186,13 +186,14 @@ class _Playback:
 def _window(path: Path, recording: Recording, streams: list[RecordedStream]) -> tuple[int, int]:
     """Return begin and end of what is played: of the session, if the recording lies in one."""
     begin_ns = min(int(stream.capture_time_ns[0]) for stream in streams)
+    last_ns = max(int(stream.capture_time_ns[-1]) for stream in streams)
+    if (path.parent / MANIFEST_NAME).is_file():
+        manifest = read_manifest(path.parent)
+        if manifest.uuid == recording.session_uuid and manifest.stop_time_ns is not None:
+            start_ns = begin_ns if manifest.start_time_ns is None else manifest.start_time_ns
+            return min(begin_ns, start_ns), max(last_ns + 1, manifest.stop_time_ns)
     end_ns = max(
         int(stream.capture_time_ns[-1]) + round(1e9 / stream.spec.nominal_rate_hz)
         for stream in streams
     )
-    if (path.parent / MANIFEST_NAME).is_file():
-        manifest = read_manifest(path.parent)
-        if manifest.uuid == recording.session_uuid:
-            begin_ns = min(begin_ns, manifest.start_time_ns or begin_ns)
-            end_ns = max(end_ns, manifest.stop_time_ns or end_ns)
     return begin_ns, end_ns
