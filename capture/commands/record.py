@@ -4,6 +4,7 @@ import argparse
 import queue
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -14,6 +15,7 @@ from ..terminal import (
     add_common_options,
     print_result,
 )
+from .gather import show_gathering
 from .shared_options import load_keys, stop_on_signals
 
 _EPILOG = """\
@@ -21,7 +23,7 @@ examples:
   mavfer-capture record --subject S01 --duration 8 --output sessions
   mavfer-capture record --rig rig.toml --subject S01 --output sessions   (Ctrl-C ends it)
   mavfer-capture record --subject S01 --protocol paper --output sessions   (10 + 5 minutes)
-  mavfer-capture record --rig rig.toml --keys keys --subject S01 --output sessions --json
+  mavfer-capture record --rig rig.toml --keys keys --subject S01 --gather --output sessions
 
 While it records, a line typed is a marker (Enter alone: "marker"); "next" moves on to the next
 stage of the protocol.
@@ -61,6 +63,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         action="store_true",
         help="record although a clock is not known to a millisecond",
     )
+    record.add_argument(
+        "--gather",
+        action="store_true",
+        help="afterwards bring the recordings of daemons elsewhere into the session's folder",
+    )
     record.add_argument("--share", action="store_true", help="the subject agreed to sharing")
     record.add_argument(
         "--publish-pictures", action="store_true", help="the subject agreed to pictures in print"
@@ -73,6 +80,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _record(args: argparse.Namespace) -> int:
     from ..config import RigConfig, load_rig_config
     from ..controller import record_session
+    from ..gather import gather_session
     from ..live import StatusLine, session_lines
     from ..protocol import load_protocol
     from ..session import Consent
@@ -97,7 +105,23 @@ def _record(args: argparse.Namespace) -> int:
             stop=stop,
             on_progress=line.show,
         )
-    print_result(args, {"path": str(path), **encode(manifest)}, session_lines(path, manifest))
+    failures: Mapping[str, str] = {}
+    if args.gather:
+        gathering = gather_session(
+            path,
+            rig=rig,
+            keys=load_keys(args.keys, "controller"),
+            on_progress=show_gathering(enabled=not args.quiet),
+        )
+        manifest, failures = gathering.manifest, gathering.failures
+    facts = {"path": str(path), **encode(manifest)}
+    lines = session_lines(path, manifest)
+    if args.gather:
+        facts["not_gathered"] = dict(failures)
+        lines += [f"  {name}: NOT gathered: {why}" for name, why in failures.items()]
+    print_result(args, facts, lines)
+    if failures:
+        return EXIT_FAILED
     return {"complete": EXIT_OK, "interrupted": EXIT_INTERRUPTED}.get(manifest.status, EXIT_FAILED)
 
 
