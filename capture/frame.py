@@ -71,6 +71,9 @@ class Frame:
     image : (H, W, 3) uint8 BGR or (H, W) uint16
     exposure_us : float or None
     gain : float or None
+    segment : int
+        Raised by the recorder each time the device's counter or clock began anew; `seq` goes on,
+        `device_time_ns` is only comparable within a segment.
     """
 
     stream: str
@@ -80,6 +83,7 @@ class Frame:
     image: Image
     exposure_us: float | None = None
     gain: float | None = None
+    segment: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,10 @@ from .messages import StreamStatus
 
 RECORDER_DROP = "recorder-drop"
 """Kind of the event that stands in the file for frames the full queue refused."""
+DEVICE_RESET = "device-reset"
+"""Kind of the event where a device's counter or clock began anew."""
+MAX_RESETS = 100
+"""A device that begins anew more often is not restarting but broken."""
 _RATE_WINDOW = 64
 _SILENT_PERIODS = 4
 
@@ -28,6 +32,9 @@ class _Stream:
     last_seq: int | None = None
     ended: bool = False
     refused: list[int] = field(default_factory=list)
+    seen: Frame | None = None
+    shift: int = 0
+    segment: int = 0
 
 
 class Intake:
@@ -85,11 +92,14 @@ class Intake:
             if self._wanted(item.host_time_ns):
                 self._put(item)
             return
+        item, reset = _continue_numbers(stream, item)
         stream.latest = item
         stream.arrivals_ns.append(item.host_time_ns)
         stream.status = replace(stream.status, n_received=stream.status.n_received + 1)
         at_ns = stream.tracker.host_time_ns(item.device_time_ns, item.host_time_ns)
         if self._wanted(at_ns):
+            if reset is not None:
+                self._put(reset)
             self._offer(stream, item, at_ns)
         elif self._until_ns is not None and at_ns >= self._until_ns:
             self._report_refused(stream, item)
@@ -145,6 +155,30 @@ class Intake:
         times = (frame.device_time_ns, frame.host_time_ns)
         self._put(DeviceEvent(frame.stream, RECORDER_DROP, *times, data))
         stream.refused = []
+
+
+def _continue_numbers(stream: _Stream, frame: Frame) -> tuple[Frame, DeviceEvent | None]:
+    """Let `seq` go on when the device began anew; returns the event that says so, too."""
+    seen, stream.seen = stream.seen, frame
+    reset = None
+    if seen and (frame.seq <= seen.seq or frame.device_time_ns <= seen.device_time_ns):
+        stream.segment += 1
+        if stream.segment > MAX_RESETS:
+            raise SensorError(
+                f"{frame.stream}: numbers or times of its frames went back {MAX_RESETS} times, "
+                f"last from {seen.seq} at {seen.device_time_ns} ns to {frame.seq} at "
+                f"{frame.device_time_ns} ns",
+                remedy="restart the sensor; a plug-in's frames must count up, in time, too",
+            )
+        stream.shift += seen.seq + 1 - frame.seq
+        stream.tracker = DeviceClockTracker()
+        data = {"segment": stream.segment, "seq": frame.seq + stream.shift}
+        data |= {"device_seq": frame.seq, "device_seq_before": seen.seq}
+        times = (frame.device_time_ns, frame.host_time_ns)
+        reset = DeviceEvent(frame.stream, DEVICE_RESET, *times, data)
+    if not stream.segment:
+        return frame, None
+    return replace(frame, seq=frame.seq + stream.shift, segment=stream.segment), reset
 
 
 def _rate_hz(arrivals_ns: "deque[int]", now_ns: int) -> float:

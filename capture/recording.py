@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .clock import ClockMap, ClockProbe, HostIdentity, fit_device_clock, fit_host_clock
+from .clock import ClockProbe, HostIdentity
+from .clock_track import (
+    ClockSegment,
+    ClockTrack,
+    device_segments,
+    fit_device_segment,
+    fit_host_track,
+)
 from .errors import RecordingError
 from .frame import Frame, Image, StreamSpec
 from .image_message import decode_image
@@ -55,8 +62,10 @@ class RecordedStream:
         Half-width around `capture_time_ns`; NaN without clock probes.
     exposure_us, gain : (N,) float64
         NaN where the device does not say.
-    device_clock : ClockMap
-        Device → host, as used for `capture_time_ns`.
+    segment : (N,) int64
+        Raised where the device's clock began anew; `device_time_ns` increases within one.
+    device_clocks : tuple of ClockSegment
+        Device → host, of every segment, as used for `capture_time_ns`.
     part_starts : tuple of int
         Index of each part's first frame: a daemon that was lost and came back leaves several
         files. Numbers and times of the device begin anew with each; in between nobody recorded.
@@ -70,7 +79,8 @@ class RecordedStream:
     uncertainty_ns: NDArray[np.float64]
     exposure_us: NDArray[np.float64]
     gain: NDArray[np.float64]
-    device_clock: ClockMap
+    segment: NDArray[np.int64]
+    device_clocks: tuple[ClockSegment, ...]
     _read_image: Callable[[int], Image]
     part_starts: tuple[int, ...] = (0,)
 
@@ -98,6 +108,12 @@ class RecordedStream:
         recorded_ns = sum(int(times[last] - times[first]) for first, last in self._parts())
         return n_intervals / (recorded_ns * 1e-9) if n_intervals else 0.0
 
+    @property
+    def device_skew_ppm(self) -> float:
+        """How much faster the device's clock runs than its host's, in its longest segment."""
+        longest = int(np.bincount(self.segment).argmax()) if len(self) else 0
+        return 0.0 - self.device_clocks[longest].skew_ppm if self.device_clocks else 0.0
+
     def read(self, index: int) -> Frame:
         """Read frame `index`, 0 to N - 1.
 
@@ -117,6 +133,7 @@ class RecordedStream:
             image=self._read_image(index),
             exposure_us=None if np.isnan(exposure_us) else exposure_us,
             gain=None if np.isnan(gain) else gain,
+            segment=int(self.segment[index]),
         )
 
     def _parts(self) -> list[tuple[int, int]]:
@@ -163,7 +180,7 @@ class Recording:
     streams : mapping of stream name to RecordedStream
     events : tuple of RecordedEvent, in time order
     probes : tuple of ClockProbe
-    host_clock : ClockMap
+    host_clock : ClockTrack
         Host → controller, as used for capture times.
     complete : bool
         The file was finished.
@@ -182,7 +199,7 @@ class Recording:
     streams: Mapping[str, RecordedStream]
     events: tuple[RecordedEvent, ...]
     probes: tuple[ClockProbe, ...]
-    host_clock: ClockMap
+    host_clock: ClockTrack
     complete: bool
     damage: str | None
     recovered: RecoveryNote | None = None
@@ -195,6 +212,7 @@ class _FrameMeta:
     host_time_ns: int
     exposure_us: float | None = None
     gain: float | None = None
+    segment: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +279,7 @@ class _Assembly:
             # What lies before the damage is good; what comes after cannot be trusted.
             self._damage = str(error)
         note = self._index.metadata.get(RECOVERED_METADATA)
-        host_clock = fit_host_clock(self._probes)
+        host_clock = fit_host_track(self._probes)
         streams = {spec.name: self._stream(spec, host_clock) for spec in info.streams}
         return Recording(
             path=self._path,
@@ -302,7 +320,7 @@ class _Assembly:
                 elif topic == PROBES_TOPIC:
                     self._probes.append(self._parse(ClockProbe, read(ref), topic))
 
-    def _stream(self, spec: StreamSpec, host_clock: ClockMap) -> RecordedStream:
+    def _stream(self, spec: StreamSpec, host_clock: ClockTrack) -> RecordedStream:
         metas, refs = self._metas[spec.name], tuple(self._images[spec.name])
         schema = ""
         if refs:
@@ -310,32 +328,44 @@ class _Assembly:
         device_ns = np.array([meta.device_time_ns for meta in metas], np.int64)
         host_ns = np.array([meta.host_time_ns for meta in metas], np.int64)
         seq = np.array([meta.seq for meta in metas], np.int64)
-        if (np.diff(device_ns) <= 0).any() or (np.diff(seq) <= 0).any():
+        segment = np.array([meta.segment for meta in metas], np.int64)
+        backwards = (np.diff(device_ns) <= 0) & (np.diff(segment) == 0)
+        if backwards.any() or (np.diff(seq) <= 0).any() or (np.diff(segment) < 0).any():
             raise RecordingError(f"{self._path}: {spec.name}: frame numbers or times go back")
-        device_clock = fit_device_clock(device_ns, host_ns)
-        uncertainty_ns = device_clock.uncertainty_ns + host_clock.uncertainty_ns
+        segment = device_segments(device_ns, host_ns, segment)
+        seen_ns, uncertainty_ns = np.empty_like(device_ns), np.empty(len(metas))
+        device_clocks = []
+        for number in range(int(segment[-1]) + 1 if len(segment) else 0):
+            of = segment == number
+            clock = fit_device_segment(device_ns[of], host_ns[of])
+            seen_ns[of] = clock.apply(device_ns[of])
+            uncertainty_ns[of] = clock.uncertainty_ns(device_ns[of])
+            device_clocks.append(clock)
         return RecordedStream(
             spec=spec,
             seq=seq,
             device_time_ns=device_ns,
             host_time_ns=host_ns,
-            capture_time_ns=host_clock.apply(device_clock.apply(device_ns)),
-            uncertainty_ns=np.full(len(metas), uncertainty_ns),
+            capture_time_ns=host_clock.apply(seen_ns),
+            uncertainty_ns=uncertainty_ns + host_clock.uncertainty_ns(seen_ns),
             exposure_us=np.array([_or_nan(meta.exposure_us) for meta in metas], np.float64),
             gain=np.array([_or_nan(meta.gain) for meta in metas], np.float64),
-            device_clock=device_clock,
+            segment=segment,
+            device_clocks=tuple(device_clocks),
             _read_image=_ImageReader(self._path, spec, refs, schema),
         )
 
     def _controller_events(
-        self, streams: Mapping[str, RecordedStream], host_clock: ClockMap
+        self, streams: Mapping[str, RecordedStream], host_clock: ClockTrack
     ) -> tuple[RecordedEvent, ...]:
         events = []
         for event in self._events:
             stream = streams.get(event.stream)
             host_ns = event.host_time_ns
             if stream is not None and len(stream):
-                host_ns = stream.device_clock.apply_one(event.device_time_ns)
+                frame = int(np.searchsorted(stream.host_time_ns, host_ns, side="right")) - 1
+                clock = stream.device_clocks[int(stream.segment[max(frame, 0)])]
+                host_ns = clock.apply_one(event.device_time_ns)
             at_ns = host_clock.apply_one(host_ns)
             times = (at_ns, event.data, event.device_time_ns)
             events.append(RecordedEvent(event.stream, event.kind, *times))

@@ -69,10 +69,12 @@ class StreamSummary:
         Frames that were recorded and lost with damaged bytes.
     first_time_ns, last_time_ns : int or None
     measured_rate_hz : float or None
-    uncertainty_ns : float or None
-        Half-width of capture times.
+    uncertainty_ns, max_uncertainty_ns : float or None
+        Half-width of capture times: median and worst.
     skew_ppm : float or None
         Device clock against its host's.
+    n_resets : int
+        How often the device's clock began anew.
     """
 
     n_frames: int
@@ -84,6 +86,8 @@ class StreamSummary:
     uncertainty_ns: float | None = None
     skew_ppm: float | None = None
     n_lost: int = 0
+    max_uncertainty_ns: float | None = None
+    n_resets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,11 @@ class ClockSummary:
         Host minus controller.
     skew_ppm : float
         How much faster the host's clock runs.
-    uncertainty_ns : float or None
+    uncertainty_ns, max_uncertainty_ns : float or None
+        Half of what the probes leave open: median and worst.
     min_rtt_ns : float or None
+    n_resets : int
+        How often one of both clocks began anew.
     """
 
     n_probes: int
@@ -106,6 +113,8 @@ class ClockSummary:
     skew_ppm: float
     uncertainty_ns: float | None = None
     min_rtt_ns: float | None = None
+    max_uncertainty_ns: float | None = None
+    n_resets: int = 0
 
 
 @dataclass(frozen=True, slots=True)

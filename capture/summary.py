@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .clock import ClockMap, ClockProbe, fit_host_clock
+import numpy as np
+
+from .clock import ClockProbe
+from .clock_track import ClockTrack, fit_host_track
 from .intake import RECORDER_DROP
 from .messages import StreamStatus
 from .recording import RecordedStream, Recording
@@ -16,7 +19,7 @@ def summarise_recording(summary: RecordingSummary, recording: Recording) -> Reco
         summary,
         present=True,
         host=recording.host,
-        clock=_summarise_clock(recording.probes),
+        clock=_summarise_clock(recording.probes, recording.host_clock),
         streams={
             name: _summarise_stream(recording, stream) for name, stream in recording.streams.items()
         },
@@ -27,10 +30,10 @@ def summarise_report(
     summary: RecordingSummary, streams: Mapping[str, StreamStatus], probes: Sequence[ClockProbe]
 ) -> RecordingSummary:
     """Fill `summary` with what a daemon reported of a file that is not here."""
-    host_clock = fit_host_clock(probes)
+    host_clock = fit_host_track(probes)
     return replace(
         summary,
-        clock=_summarise_clock(probes),
+        clock=_summarise_clock(probes, host_clock),
         streams={
             name: StreamSummary(
                 n_frames=status.n_frames,
@@ -62,26 +65,30 @@ def _summarise_stream(recording: Recording, stream: RecordedStream) -> StreamSum
         first_time_ns=int(stream.capture_time_ns[0]),
         last_time_ns=int(stream.capture_time_ns[-1]),
         measured_rate_hz=stream.measured_rate_hz,
-        uncertainty_ns=float(stream.uncertainty_ns[0]),
-        skew_ppm=-stream.device_clock.skew_ppm,
+        uncertainty_ns=float(np.median(stream.uncertainty_ns)),
+        max_uncertainty_ns=float(stream.uncertainty_ns.max()),
+        skew_ppm=stream.device_skew_ppm,
+        n_resets=len(stream.device_clocks) - 1,
         n_lost=n_lost,
     )
 
 
-def _summarise_clock(probes: Sequence[ClockProbe]) -> ClockSummary | None:
+def _summarise_clock(probes: Sequence[ClockProbe], clock: ClockTrack) -> ClockSummary | None:
     if not probes:
         return None
-    host_clock = fit_host_clock(probes)
+    half_width_ns = np.concatenate([segment.half_width_ns for segment in clock.segments])
     return ClockSummary(
         n_probes=len(probes),
-        offset_ns=float(host_clock.source_ns - host_clock.target_ns),
-        skew_ppm=-host_clock.skew_ppm,
-        uncertainty_ns=host_clock.uncertainty_ns,
+        offset_ns=-clock.longest.offset_ns,
+        skew_ppm=0.0 - clock.longest.skew_ppm,
+        uncertainty_ns=float(np.median(half_width_ns)),
+        max_uncertainty_ns=float(half_width_ns.max()),
         min_rtt_ns=float(min(probe.rtt_ns for probe in probes)),
+        n_resets=clock.n_resets,
     )
 
 
-def _controller_ns(host_clock: ClockMap, host_ns: int | None) -> int | None:
+def _controller_ns(host_clock: ClockTrack, host_ns: int | None) -> int | None:
     return None if host_ns is None else host_clock.apply_one(host_ns)
 
 

@@ -1,7 +1,70 @@
 """Which frames belong together: matching of capture times, arrays in, arrays out."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamMatch:
+    """Which frames of several streams saw the same moment.
+
+    Attributes
+    ----------
+    reference : str
+    index : mapping of stream name to (N,) int64
+        For each of the N reference frames the frame of that stream, -1 where there is none.
+    gap_ns : mapping of stream name to (N,) int64
+        Capture time of that frame minus that of the reference frame; 0 where there is none.
+    n_unused : mapping of stream name to int
+        Frames of that stream that no reference frame took.
+    """
+
+    reference: str
+    index: Mapping[str, NDArray[np.int64]]
+    gap_ns: Mapping[str, NDArray[np.int64]]
+    n_unused: Mapping[str, int]
+
+    def n_unmatched(self, name: str) -> int:
+        """Return how many reference frames have no frame of stream `name`."""
+        return int((self.index[name] < 0).sum())
+
+
+def match_streams(
+    capture_times_ns: Mapping[str, NDArray[np.int64]],
+    *,
+    reference: str,
+    max_gap_ns: Mapping[str, int],
+) -> StreamMatch:
+    """Pair every frame of one stream with the nearest of each other; no frame is used twice.
+
+    Parameters
+    ----------
+    capture_times_ns : mapping of stream name to (N,) int64
+        Non-decreasing, on one clock.
+    reference : str
+        One of them; best the slowest.
+    max_gap_ns : mapping of stream name to int
+        By how much a frame of each other stream may be off; half of its period is natural.
+
+    Raises
+    ------
+    ValueError
+        Times that decrease.
+    """
+    at_ns = capture_times_ns[reference]
+    index, gap_ns, n_unused = {}, {}, {}
+    for name, other_ns in capture_times_ns.items():
+        if name == reference:
+            continue
+        found = match_nearest(at_ns, other_ns, max_gap_ns=max_gap_ns[name])
+        gap = np.zeros(len(at_ns), np.int64)
+        gap[found >= 0] = other_ns[found[found >= 0]] - at_ns[found >= 0]
+        index[name], gap_ns[name] = found, gap
+        n_unused[name] = len(other_ns) - int((found >= 0).sum())
+    return StreamMatch(reference, index, gap_ns, n_unused)
 
 
 def match_nearest(

@@ -43,6 +43,7 @@ _OBJECT_SCHEMAS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
         "host_time_ns": {"type": "integer"},
         "exposure_us": {"type": ["number", "null"]},
         "gain": {"type": ["number", "null"]},
+        "segment": {"type": "integer"},
     },
     "mavfer.Event": {
         "stream": {"type": "string"},
@@ -112,7 +113,7 @@ class RecordingWriter:
         self._jpeg_quality = jpeg_quality
         self._raw = codec == "raw"
         self._epoch_ns = host.realtime_ns - host.monotonic_ns
-        self._last: dict[str, tuple[int, int]] = {}
+        self._last: dict[str, tuple[int, tuple[int, int]]] = {}
         self._synced_s = time.monotonic()
         self._closed = False
         try:
@@ -151,14 +152,15 @@ class RecordingWriter:
                 f"{frame.stream}: frame {frame.seq} is {frame.image.shape} {frame.image.dtype}, "
                 f"expected {spec.shape} {spec.dtype}"
             )
+        now = (frame.segment, frame.device_time_ns)
         last = self._last.get(frame.stream)
-        if last and (frame.seq <= last[0] or frame.device_time_ns <= last[1]):
+        if last and (frame.seq <= last[0] or now <= last[1]):
             raise SensorError(
                 f"{frame.stream}: frame {frame.seq} at {frame.device_time_ns} ns follows frame "
-                f"{last[0]} at {last[1]} ns, expected both to increase",
+                f"{last[0]} at {last[1][1]} ns, expected both to increase",
                 remedy="restart the sensor",
             )
-        self._last[frame.stream] = (frame.seq, frame.device_time_ns)
+        self._last[frame.stream] = (frame.seq, now)
         log_ns = self._log_ns(frame.host_time_ns)
         image = encode_image(
             frame,
@@ -173,6 +175,7 @@ class RecordingWriter:
             "host_time_ns": frame.host_time_ns,
             "exposure_us": frame.exposure_us,
             "gain": frame.gain,
+            "segment": frame.segment,
         }
         self._add(meta_topic(frame.stream), log_ns, _json(meta), frame.seq)
         self.sync_when_due()

@@ -3,7 +3,7 @@ import pytest
 
 from capture.errors import SensorError
 from capture.frame import DeviceEvent, Frame, StreamSpec
-from capture.intake import RECORDER_DROP, Intake
+from capture.intake import DEVICE_RESET, MAX_RESETS, RECORDER_DROP, Intake
 
 SPEC = StreamSpec("depth", "depth", 4, 3, "Mono16", "mm", 10.0)
 IMAGE = np.zeros((3, 4), np.uint16)
@@ -100,3 +100,38 @@ def test_events_follow_the_same_window() -> None:
 def test_a_stream_nobody_announced_is_an_error() -> None:
     with pytest.raises(SensorError, match="not announced"):
         Intake([], lambda _: True).take(frame(0))
+
+
+def test_a_device_that_begins_anew_goes_on_in_a_new_segment() -> None:
+    taken: list[Frame | DeviceEvent] = []
+    intake = Intake([SPEC], lambda item: taken.append(item) is None)
+    intake.start(0)
+    for seq in (40, 41, 43):
+        intake.take(frame(seq))
+    boot_ns = 5000 * MS
+    for seq in (0, 1, 3):  # it was restarted: counter and clock begin at 0, the host's goes on
+        at_ns = seq * 100 * MS
+        intake.take(Frame("depth", seq, at_ns, boot_ns + at_ns, IMAGE))
+    frames = [item for item in taken if isinstance(item, Frame)]
+    assert [(f.seq, f.segment) for f in frames] == [
+        (40, 0), (41, 0), (43, 0), (44, 1), (45, 1), (47, 1),
+    ]  # fmt: skip
+    assert [f.device_time_ns for f in frames[3:]] == [0, 100 * MS, 300 * MS]
+    (event,) = [item for item in taken if isinstance(item, DeviceEvent)]
+    assert (event.kind, event.data) == (
+        DEVICE_RESET,
+        {"segment": 1, "seq": 44, "device_seq": 0, "device_seq_before": 43},
+    )
+    status = intake.status(boot_ns)["depth"]
+    assert (
+        status.n_dropped_sensor == 2
+    )  # one before, one after; what a restart swallowed no one knows
+    assert status.last_time_ns == boot_ns + 300 * MS
+
+
+def test_a_device_that_never_counts_up_is_an_error() -> None:
+    intake = Intake([SPEC], lambda item: True)
+    for _ in range(MAX_RESETS + 1):
+        intake.take(frame(5))
+    with pytest.raises(SensorError, match="went back 100 times"):
+        intake.take(frame(5))

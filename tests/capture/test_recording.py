@@ -1,6 +1,7 @@
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -270,3 +271,25 @@ def test_a_simulated_clock_is_undone_by_probes(recording_path: Path) -> None:
     clock = HostClock(offset_ns=987_654_321_000, skew_ppm=25.0)
     at_ns = START_NS + 4_000_000_000
     assert abs(recording.host_clock.apply_one(clock.at(at_ns)) - at_ns) < 50_000
+
+
+def test_a_device_that_began_anew_is_followed_in_both_segments(tmp_path: Path) -> None:
+    spec = StreamSpec("depth", "depth", 4, 3, "Mono16", "mm", 10.0)
+    info = SensorInfo("v", "m", "s", "f", (spec,))
+    host = HostIdentity("h", "b", 0, 0)
+    image = np.zeros((3, 4), np.uint16)
+    path = tmp_path / "a.mcap"
+    with RecordingWriter(path, daemon="cam", info=info, session_uuid="u", host=host) as writer:
+        for seq in range(100):
+            segment = int(seq >= 60)
+            taken_ns = (1000 + seq) * 100_000_000 + segment * 3_000_000_000
+            device_ns = seq * 100_000_000 + 77 if not segment else (seq - 60) * 100_000_000 + 5
+            frame = Frame("depth", seq, device_ns, taken_ns + 4_000_000, image, segment=segment)
+            writer.append(frame)
+        with pytest.raises(SensorError, match="increase"):
+            writer.append(replace(frame, seq=100, device_time_ns=5))
+    stream = open_recording(path).streams["depth"]
+    assert stream.segment.tolist() == [0] * 60 + [1] * 40
+    assert len(stream.device_clocks) == 2
+    np.testing.assert_array_equal(stream.capture_time_ns, stream.host_time_ns)
+    assert stream.read(99).segment == 1
