@@ -1,6 +1,7 @@
 """The controller's line to one daemon: requests with a time limit, typed answers."""
 
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -9,10 +10,27 @@ import zmq
 
 from .errors import ControlError
 from .keys import Keys, check_exposure, is_ipv6
-from .messages import Body, Describe, Description, Poll, Refusal, Status
+from .messages import (
+    Abort,
+    Arm,
+    Body,
+    Describe,
+    Description,
+    Finish,
+    Mark,
+    Poll,
+    Refusal,
+    Start,
+    Status,
+    Stop,
+)
 from .wire import MAX_HEADER_BYTES, Message, pack, unpack
 
 REQUEST_TIMEOUT_S = 3.0
+HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 2_000, 6_000
+"""A connection that is silent for so long is made anew: else one that the network swallowed would
+stay dead for minutes after the network is back."""
+CONNECT_TIMEOUT_MS = 3_000
 
 
 class DaemonClient:
@@ -25,6 +43,11 @@ class DaemonClient:
     address : str
         ``tcp://host:port`` of its control socket.
     keys : Keys, optional
+
+    Attributes
+    ----------
+    refused : bool
+        The last request was answered, by a refusal; else an error means that nothing came.
     """
 
     def __init__(self, name: str, address: str, *, keys: Keys | None = None) -> None:
@@ -32,11 +55,14 @@ class DaemonClient:
         self.name = name
         self.address = address
         self._number = 0
+        self._session_uuid = ""
+        self.refused = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
         self._socket.ipv6 = is_ipv6(address)
         self._socket.maxmsgsize = MAX_HEADER_BYTES
+        keep_alive(self._socket)
         if keys is not None:
             keys.secure_client(self._socket)
         self._socket.connect(address)
@@ -51,11 +77,18 @@ class DaemonClient:
     def request(self, body: Body, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Status:
         """Send a request and wait for the status that acknowledges it.
 
+        What comes after `Arm` is given the session it was armed for.
+
         Raises
         ------
         ControlError
             Refused, no answer in time, or an answer that makes no sense.
         """
+        if isinstance(body, Arm):
+            self._session_uuid = body.session_uuid
+        elif isinstance(body, Start | Stop | Mark | Finish | Abort):
+            body = replace(body, session_uuid=self._session_uuid)
+        self.refused = False
         answer = self._ask(body, timeout_s)
         if not isinstance(answer, Status):
             raise ControlError(f"{self.name} answered {type(answer).__name__}")
@@ -97,6 +130,7 @@ class DaemonClient:
             if answer.number != self._number:
                 continue  # the late answer to a request given up
             if isinstance(answer.body, Refusal):
+                self.refused = True
                 raise ControlError(answer.body.error, remedy=answer.body.remedy)
             return answer.body
         what = type(body).__name__.lower()
@@ -104,3 +138,9 @@ class DaemonClient:
             f"{self.name} at {self.address} did not answer {what} within {timeout_s:g} s",
             remedy="check that its daemon runs, the address and the keys",
         )
+
+
+def keep_alive(socket: "zmq.Socket[bytes]") -> None:
+    """Make a client socket notice a dead connection and make it anew; before it connects."""
+    socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
+    socket.connect_timeout = socket.handshake_ivl = CONNECT_TIMEOUT_MS

@@ -228,9 +228,21 @@ class _Run:
                 status, error = "complete", None
         finally:
             recordings = {h.name: self._summarise(h, status) for h in self._daemons}
+            warnings = (*self._folder.manifest.warnings, *self._outages())
             self._folder.update(
-                status=status, error=error, stop_time_ns=stop_ns, recordings=recordings
+                status=status,
+                error=error,
+                stop_time_ns=stop_ns,
+                recordings=recordings,
+                warnings=warnings,
             )
+
+    def _outages(self) -> tuple[str, ...]:
+        return tuple(
+            f"{handle.name}: silent for {seconds:.0f} s while it went on by itself"
+            for handle in self._daemons
+            for seconds in handle.outages_s
+        )
 
     def _wait_armed(self) -> None:
         while not self._daemons.all_in("armed"):
@@ -316,7 +328,7 @@ class _Run:
             listed = (*self._folder.manifest.marks, mark)
             self._folder.update(marks=listed)
             for handle in self._daemons:
-                handle.tell(Mark(mark.kind, mark.label, self._host_ns(handle, mark.time_ns)))
+                handle.deliver(Mark(mark.kind, mark.label, self._host_ns(handle, mark.time_ns)))
 
     def _stop_all(self, end_ns: int | None) -> int:
         """Announce the stop (at the planned time, or soon), wait for the files, close them."""
@@ -326,7 +338,7 @@ class _Run:
             stop_ns = max(soon_ns, end_ns)
         self._folder.update(stop_requested_ns=stop_ns)
         for handle in self._daemons:
-            handle.request(Stop(self._host_ns(handle, stop_ns)))
+            handle.deliver(Stop(self._host_ns(handle, stop_ns)))
         deadline_s = time.monotonic() + _DRAIN_TIMEOUT_S + (stop_ns - soon_ns) * 1e-9
         while not self._daemons.all_in("stopped") and time.monotonic() < deadline_s:
             self._poll("stopping")

@@ -45,7 +45,9 @@ from .wire import MAX_HEADER_BYTES, Message, pack, unpack
 logger = logging.getLogger(__name__)
 
 CONTROLLER_TIMEOUT_S = 15.0
-"""Silence after which a recording daemon takes its controller for dead and closes the file."""
+"""Silence after which a daemon that was armed takes its controller for dead."""
+ORPHAN_LIMIT_S = 120.0
+"""Silence after which one that records does: a network that fails for a minute costs nothing."""
 _POLL_MS = 50
 _STATUS_INTERVAL_S = 1.0
 _PREVIEW_INTERVAL_S = 1 / 3
@@ -95,6 +97,7 @@ class Daemon:
         self._clock = clock or HostClock()
         self._recorder = Recorder(config, output, clock=self._clock)
         self._contact_s = time.monotonic()
+        self._session_uuid = ""
         self._ended = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gate: ThreadAuthenticator | None = keys.start_gate(self._context) if keys else None
@@ -213,15 +216,21 @@ class Daemon:
                 )
             case Arm(session_id, session_uuid, part):
                 recorder.arm(session_id, session_uuid, part=part)
-            case Mark(kind, label, at_host_ns):
+                self._session_uuid = session_uuid
+            case Mark(kind, label, at_host_ns, session_uuid):
+                self._check_session(session_uuid)
                 recorder.mark(kind, label, at_host_ns)
-            case Start(at_host_ns):
+            case Start(at_host_ns, session_uuid):
+                self._check_session(session_uuid)
                 recorder.start(at_host_ns)
-            case Stop(at_host_ns):
+            case Stop(at_host_ns, session_uuid):
+                self._check_session(session_uuid)
                 recorder.stop(at_host_ns)
-            case Finish():
+            case Finish(session_uuid):
+                self._check_session(session_uuid)
                 recorder.finish()
-            case Abort():
+            case Abort(session_uuid):
+                self._check_session(session_uuid)
                 recorder.abort()
             case Shutdown():
                 self._ended.set()
@@ -231,10 +240,19 @@ class Daemon:
                 raise ControlError(f"{type(request).__name__} is no request")
         return recorder.status()
 
+    def _check_session(self, session_uuid: str) -> None:
+        status = self._recorder.status()
+        if status.state != "idle" and session_uuid != self._session_uuid:
+            raise ControlError(
+                f"{self._config.name} is {status.state} for another session, {status.session_id}",
+                remedy="wait until it has ended, or end it where it was started",
+            )
+
     def _watch_controller(self, now_s: float) -> None:
         state = self._recorder.status().state
         silent_s = now_s - self._contact_s
-        if state not in ("idle", "failed") and silent_s > CONTROLLER_TIMEOUT_S:
+        limit_s = ORPHAN_LIMIT_S if state in ("recording", "stopping") else CONTROLLER_TIMEOUT_S
+        if state not in ("idle", "failed") and silent_s > limit_s:
             logger.warning("no word from the controller for %.0f s: closing the file", silent_s)
             self._recorder.finish()
 

@@ -8,11 +8,16 @@ from .client import DaemonClient
 from .config import LOCAL, SensorEntry
 from .errors import ControlError, MavferError
 from .keys import Keys
-from .messages import Abort, Body, Description, Status
+from .messages import Abort, Body, Description, Status, Stop
 from .spawn import LocalDaemon
 
 HEARTBEAT_TIMEOUT_S = 10.0
 """Silence after which a daemon counts as dead."""
+PARTITION_TIMEOUT_S = 110.0
+"""The same of one elsewhere that records: it goes on by itself and comes back with the network.
+Less than the daemon's own limit, so that what it was told last still finds it recording."""
+OUTAGE_S = 3.0
+"""Silence that is worth a warning."""
 OPEN_STALL_TIMEOUT_S = 240.0
 """How long opening may go without progress: a simulated rig compiles and renders first."""
 _POLL_TIMEOUT_S = 1.0
@@ -36,6 +41,8 @@ class DaemonHandle:
         The latest.
     keys : Keys or None
         What its sockets need.
+    outages_s : list of float
+        How long each silence of the daemon lasted that ended with its return.
     """
 
     def __init__(self, entry: SensorEntry, root: Path, *, keys: Keys | None = None) -> None:
@@ -49,6 +56,8 @@ class DaemonHandle:
         self._client: DaemonClient | None = None
         self._process = LocalDaemon(entry.config, root) if entry.address == LOCAL else None
         self._heard_s = time.monotonic()
+        self.outages_s: list[float] = []
+        self._undelivered: list[Body] = []
         self._progress: tuple[str, int] = ("idle", 0)
         self._progress_s = time.monotonic()
 
@@ -96,11 +105,17 @@ class DaemonHandle:
             self.failure = error
         return self.failure is None
 
-    def tell(self, body: Body) -> None:
-        """Send what the session does not hang on; a refusal or silence changes nothing."""
-        if self.failure is None:
-            with suppress(MavferError):
-                self.status = self.client.request(body, timeout_s=_POLL_TIMEOUT_S)
+    def deliver(self, body: Body) -> None:
+        """Send what holds whenever it arrives: at once, or when a silent daemon is back."""
+        self._undelivered.append(body)
+        if self.failure is None and not self.silent_s:
+            self._deliver()
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the daemon has been silent; 0 when that is not worth a warning."""
+        silent_s = time.monotonic() - self._heard_s
+        return silent_s if self.failure is None and silent_s > OUTAGE_S else 0.0
 
     def poll(self) -> Status | None:
         """Ask how the daemon is, and notice when it has died, failed or hangs."""
@@ -112,14 +127,22 @@ class DaemonHandle:
             words = self._process.last_words() if self._process is not None else ""
             self._fail(f"its daemon died ({how}){': ' if words else ''}{words}", "start again")
             return self.status
+        before = self.status
         try:
             self.status = self.client.poll(timeout_s=_POLL_TIMEOUT_S)
-            self._heard_s = time.monotonic()
         except MavferError:
             silent_s = time.monotonic() - self._heard_s
-            if silent_s > HEARTBEAT_TIMEOUT_S:
+            if silent_s > self._silence_limit_s():
                 self._fail(f"its daemon is silent for {silent_s:.0f} s", "check host and network")
             return self.status
+        self._note_return()
+        if before is not None and _ended_by_itself(before, self.status):
+            self._fail(
+                "it ended its recording by itself: no word from here reached it",
+                "check the network; what it recorded can be gathered",
+            )
+            return self.status
+        self._deliver()
         if self.status.state == "failed":
             self._fail(self.status.error or "failed", self.status.remedy)
         elif self.status.state == "opening":
@@ -145,6 +168,35 @@ class DaemonHandle:
         if self._process is not None:
             self._process.close()
 
+    def _silence_limit_s(self) -> float:
+        records = self.status is not None and self.status.state in ("recording", "stopping")
+        elsewhere = self._process is None
+        return PARTITION_TIMEOUT_S if records and elsewhere else HEARTBEAT_TIMEOUT_S
+
+    def _note_return(self) -> None:
+        if self.silent_s:
+            self.outages_s.append(self.silent_s)
+        self._heard_s = time.monotonic()
+
+    def _deliver(self) -> None:
+        while self._undelivered:
+            body = self._undelivered[0]
+            try:
+                self.status = self.client.request(body, timeout_s=_POLL_TIMEOUT_S)
+            except MavferError as error:
+                if self._client is None or not self._client.refused:
+                    return  # it will be sent again when the daemon is back
+                if isinstance(body, Stop) and not self._stops():
+                    self.failure = error
+            self._note_return()
+            del self._undelivered[0]
+
+    def _stops(self) -> bool:
+        """Say whether the daemon stops already: it got the message whose answer was lost."""
+        with suppress(MavferError):
+            self.status = self.client.poll(timeout_s=_POLL_TIMEOUT_S)
+        return self.status is not None and self.status.state in ("stopping", "stopped")
+
     def _fail(self, message: str, remedy: str | None) -> None:
         self.failure = ControlError(message, remedy=remedy)
 
@@ -158,3 +210,7 @@ class DaemonHandle:
                 f"opening made no progress for {OPEN_STALL_TIMEOUT_S:.0f} s",
                 "check the sensor and restart its daemon",
             )
+
+
+def _ended_by_itself(before: Status, now: Status) -> bool:
+    return before.state in ("recording", "stopping", "stopped") and now.state == "idle"

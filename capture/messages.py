@@ -34,9 +34,14 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Record what is captured from `at_host_ns` on, a time on the daemon's own host clock."""
+    """Record what is captured from `at_host_ns` on, a time on the daemon's own host clock.
+
+    Like every command after `Arm` it names the session it was armed for: one of another
+    controller, or of a session gone by, is refused.
+    """
 
     at_host_ns: int
+    session_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class Stop:
     """Record nothing captured from `at_host_ns` on."""
 
     at_host_ns: int
+    session_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +69,21 @@ class Mark:
     kind: MarkKind
     label: str
     at_host_ns: int
+    session_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
     """Write what is left, close file and sensor."""
 
+    session_uuid: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Abort:
     """Give up: close everything; a file without frames is removed."""
+
+    session_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import zmq
 
+from .client import keep_alive
 from .clock import ClockMap, ClockProbe, HostClock, fit_host_clock
 from .errors import ControlError
 from .keys import Keys, is_ipv6
@@ -192,6 +193,7 @@ def _connect(
     socket.linger = 0
     socket.ipv6 = is_ipv6(address)
     socket.maxmsgsize = MAX_HEADER_BYTES
+    keep_alive(socket)
     if keys is not None:
         keys.secure_client(socket)
     socket.connect(address)

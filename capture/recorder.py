@@ -114,7 +114,7 @@ class Recorder:
         if self._run.state not in ("idle", "failed"):
             raise ControlError(
                 f"{self._config.name} is {self._run.state}, expected idle",
-                remedy="another controller may be using it; it gives up after 15 s of silence",
+                remedy="another controller may be using it; it is let go after 2 min of silence",
             )
         self._join(self._run)
         with self._lock:

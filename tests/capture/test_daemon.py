@@ -146,7 +146,7 @@ def test_status_and_preview_are_published(tmp_path: Path) -> None:
 def test_a_daemon_whose_controller_is_gone_closes_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture.daemon, "CONTROLLER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(capture.daemon, "ORPHAN_LIMIT_S", 0.5)
     path = tmp_path / "s1" / "cam.mcap"
     with running(tmp_path) as address:
         with DaemonClient("cam", address) as client:

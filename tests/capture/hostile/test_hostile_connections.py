@@ -85,13 +85,13 @@ def resident_bytes(pid: int) -> int:
 def recorded(peer: Any, session: str) -> None:
     assert isinstance(peer.ask(Arm(session, "u-1")), Status)
     peer.until("armed")
-    assert isinstance(peer.ask(Start(time.monotonic_ns() + 20_000_000)), Status)
+    assert isinstance(peer.ask(Start(time.monotonic_ns() + 20_000_000, "u-1")), Status)
 
 
 def finished(peer: Any, path: Path) -> None:
-    assert isinstance(peer.ask(Stop(time.monotonic_ns() + 50_000_000)), Status)
+    assert isinstance(peer.ask(Stop(time.monotonic_ns() + 50_000_000, "u-1")), Status)
     peer.until("stopped")
-    assert isinstance(peer.ask(Finish()), Status)
+    assert isinstance(peer.ask(Finish("u-1")), Status)
     recording = open_recording(path)
     assert recording.complete
     assert len(recording.streams["color"]) > 1

@@ -59,23 +59,26 @@ def at(make: Callable[[int], Body], *aheads_ms: int) -> st.SearchStrategy[Callab
 
 
 ARM = st.builds(Arm, st.sampled_from(["s1", "s2"]), st.just("u-1"), st.sampled_from([1, 2]))
-START, STOP = at(Start, 10), at(Stop, 15)
+START = at(lambda now_ns: Start(now_ns, "u-1"), 10)
+STOP = at(lambda now_ns: Stop(now_ns, "u-1"), 15)
 HOSTILE = st.one_of(
     st.builds(Arm, st.sampled_from(BAD_NAMES), st.just("u-1")),
     st.builds(Arm, st.just("s1"), st.sampled_from([*BAD_NAMES, "u-1"]), st.integers(-3, 2000)),
-    at(Start, -1000, 0, 10**9, 2**43),
-    at(Stop, 10**9, 2**43),
-    at(lambda now_ns: Mark("marker", "x" * 300, now_ns), 0, -50, 2**43),
+    at(lambda now_ns: Start(now_ns, "u-1"), -1000, 0, 10**9, 2**43),
+    at(lambda now_ns: Stop(now_ns, "u-1"), 10**9, 2**43),
+    at(lambda now_ns: Mark("marker", "x" * 300, now_ns, "u-1"), 0, -50, 2**43),
+    st.sampled_from([Finish("u-2"), Abort("u-2"), Finish(), Abort()]),
     st.lists(st.binary(max_size=30), min_size=1, max_size=4),
     st.sampled_from([Poll(), Describe(), ProbeReply(1, 2, 3)]),
 )
-SESSION = st.tuples(ARM, st.just("wait"), START, STOP, st.sampled_from([Finish(), Abort(), "wait"]))
+END = st.sampled_from([Finish("u-1"), Abort("u-1")])
+SESSION = st.tuples(ARM, st.just("wait"), START, STOP, END | st.just("wait"))
 COURSE = st.lists(
     st.one_of(
         SESSION.map(list),
         st.tuples(SESSION, st.integers(1, 4)).map(lambda t: list(t[0][: t[1]])),  # broken off
         st.lists(HOSTILE, min_size=1, max_size=3),
-        st.lists(st.sampled_from([Finish(), Abort()]), min_size=1, max_size=3),
+        st.lists(END, min_size=1, max_size=3),
         st.tuples(ARM, st.integers(2, 3)).map(lambda t: [t[0]] * t[1]),  # replayed
     ),
     min_size=2,

@@ -182,14 +182,14 @@ def record(peer: Any, session: str, meanwhile: Callable[[], None], seconds: floa
     assert isinstance(peer.ask(Arm(session, "u-1")), Status)
     peer.until("armed")
     start_ns = time.monotonic_ns() + 20_000_000
-    assert isinstance(peer.ask(Start(start_ns)), Status)
+    assert isinstance(peer.ask(Start(start_ns, "u-1")), Status)
     meanwhile()
     status = peer.status()
     assert (status.state, status.session_id) == ("recording", session), status
     stop_ns = max(start_ns + round(seconds * 1e9), time.monotonic_ns())
-    assert isinstance(peer.ask(Stop(stop_ns)), Status)
+    assert isinstance(peer.ask(Stop(stop_ns, "u-1")), Status)
     peer.until("stopped")
-    assert isinstance(peer.ask(Finish()), Status)
+    assert isinstance(peer.ask(Finish("u-1")), Status)
 
 
 def check_whole(path: Path, *, n_at_least: int) -> None:
@@ -258,12 +258,12 @@ def test_garbage_is_no_word_from_the_controller(
     """Else a stranger could keep a recording alive whose controller has died."""
     import capture.daemon
 
-    monkeypatch.setattr(capture.daemon, "CONTROLLER_TIMEOUT_S", 0.6)
+    monkeypatch.setattr(capture.daemon, "ORPHAN_LIMIT_S", 0.6)
     with serve(tmp_path) as address:
         with make_peer(address) as peer:
             assert isinstance(peer.ask(Arm("s1", "u-1")), Status)
             peer.until("armed")
-            assert isinstance(peer.ask(Start(time.monotonic_ns() + 20_000_000)), Status)
+            assert isinstance(peer.ask(Start(time.monotonic_ns() + 20_000_000, "u-1")), Status)
         with make_peer(address) as stranger:
             deadline_s = time.monotonic() + 20
             while not (tmp_path / "s1").exists() or not _complete(tmp_path / "s1" / "cam.mcap"):
