@@ -37,7 +37,7 @@ from .session import (
     create_session,
 )
 from .structure import encode
-from .summary import summarise_recording, summarise_report
+from .summary import achieved_span, summarise_recording, summarise_report
 
 Phase = Literal["starting", "arming", "recording", "stopping", "saving"]
 
@@ -229,7 +229,10 @@ class _Run:
         finally:
             recordings = {h.name: self._summarise(h, status) for h in self._daemons}
             warnings = (*self._folder.manifest.warnings, *self._outages())
+            start_ns, end_ns = achieved_span(recordings)
             self._folder.update(
+                start_achieved_ns=start_ns,
+                stop_achieved_ns=end_ns,
                 status=status,
                 error=error,
                 stop_time_ns=stop_ns,

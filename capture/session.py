@@ -176,6 +176,9 @@ class Manifest:
         When recording was asked to start and stop.
     start_time_ns, stop_time_ns : int or None
         The session's time 0, and its end: what the recorders trimmed by.
+    start_achieved_ns, stop_achieved_ns : int or None
+        From when until when every stream known here has frames: the latest of their first, the
+        earliest of their last ones.
     recordings : mapping of file stem (``kinect2``, ``kinect2_2``) to RecordingSummary
     protocol : mapping or None
         The protocol as run.
@@ -201,6 +204,8 @@ class Manifest:
     start_time_ns: int | None = None
     stop_requested_ns: int | None = None
     stop_time_ns: int | None = None
+    start_achieved_ns: int | None = None
+    stop_achieved_ns: int | None = None
     recordings: Mapping[str, RecordingSummary] = field(default_factory=dict)
     protocol: Mapping[str, Any] | None = None
     marks: tuple[SessionMark, ...] = ()

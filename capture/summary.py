@@ -48,6 +48,16 @@ def summarise_report(
     )
 
 
+def achieved_span(
+    recordings: Mapping[str, RecordingSummary],
+) -> tuple[int | None, int | None]:
+    """Return from when until when (controller ns) all streams have frames; None without frames."""
+    streams = [stream for recording in recordings.values() for stream in recording.streams.values()]
+    first = [stream.first_time_ns for stream in streams if stream.first_time_ns is not None]
+    last = [stream.last_time_ns for stream in streams if stream.last_time_ns is not None]
+    return max(first, default=None), min(last, default=None)
+
+
 def _summarise_stream(recording: Recording, stream: RecordedStream) -> StreamSummary:
     n_recorder = sum(
         int(event.data.get("count", 0))

@@ -1,8 +1,12 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import capture
 from capture.clock import (
     ClockMap,
     ClockProbe,
@@ -112,3 +116,17 @@ def test_the_host_says_who_it_is() -> None:
     assert host.boot_id
     assert host.realtime_ns > 10**18
     assert HostIdentity.read().monotonic_ns < host.monotonic_ns
+
+
+def test_no_wall_clock_times_anything() -> None:
+    """Setting a machine's clock must not matter: it is read to name and to show, never to time."""
+    package = Path(capture.__file__).parent
+    allowed = {
+        "clock.py": 1,  # wall time beside monotonic time, once a recording
+        "session.py": 1,  # the name of the folder
+    }
+    for path in sorted(package.rglob("*.py")):
+        calls = re.findall(
+            r"\btime\.time(?:_ns)?\(|datetime\.(?:now|utcnow)\(|CLOCK_REALTIME", path.read_text()
+        )
+        assert len(calls) <= allowed.get(path.name, 0), path

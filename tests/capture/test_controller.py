@@ -133,6 +133,25 @@ def test_a_session_of_two_daemons(rig_toml: MakeRig, tmp_path: Path) -> None:
     assert (np.diff(color.capture_time_ns) > 0).all()
 
 
+def test_when_the_session_really_started_and_stopped_is_told(
+    rig_toml: MakeRig, tmp_path: Path
+) -> None:
+    path, manifest = record_session(
+        load_rig_config(rig_toml(kinect2=KINECT2, a65=A65)),
+        tmp_path / "root",
+        subject="S01",
+        duration_s=2.0,
+    )
+    streams = open_session(path).streams.values()
+    assert manifest.start_achieved_ns == max(int(s.capture_time_ns[0]) for s in streams)
+    assert manifest.stop_achieved_ns == min(int(s.capture_time_ns[-1]) for s in streams)
+    assert manifest.start_requested_ns is not None
+    assert manifest.stop_requested_ns is not None
+    slowest_ns = max(1e9 / s.spec.nominal_rate_hz for s in streams) * 1.5
+    assert abs(manifest.start_achieved_ns - manifest.start_requested_ns) < slowest_ns
+    assert abs(manifest.stop_achieved_ns - manifest.stop_requested_ns) < slowest_ns
+
+
 def test_a_sensor_that_is_not_ready_prevents_the_start_and_leaves_nothing(
     rig_toml: MakeRig, tmp_path: Path
 ) -> None:
