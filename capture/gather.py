@@ -17,7 +17,7 @@ from .keys import Keys
 from .recording import open_recording
 from .session import Manifest, RecordingSummary, SessionFolder, read_manifest
 from .structure import decode
-from .summary import summarise_recording
+from .summary import achieved_span, summarise_recording
 
 _DESCRIBE_S = 5.0
 
@@ -119,4 +119,7 @@ def _update_manifest(folder: Path, file: GatheredFile, address: str) -> None:
     if file.outcome != "recovered here":
         summary = replace(summary, n_bytes=file.n_bytes, digest=PREFIX + file.digest)
     recordings = {**manifest.recordings, stem: summarise_recording(summary, recording)}
-    SessionFolder(folder, manifest).update(recordings=recordings)
+    start_ns, stop_ns = achieved_span(recordings)
+    SessionFolder(folder, manifest).update(
+        recordings=recordings, start_achieved_ns=start_ns, stop_achieved_ns=stop_ns
+    )

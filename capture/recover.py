@@ -19,7 +19,7 @@ from .recording import Recording, open_recording
 from .rewrite import rewrite
 from .salvage import salvage
 from .session import MANIFEST_NAME, Manifest, RecordingSummary, SessionFolder, read_manifest
-from .summary import summarise_recording
+from .summary import achieved_span, summarise_recording
 from .terminal import OnProgress
 from .writer import RECORDING_METADATA
 
@@ -136,7 +136,9 @@ def recover_session(
         first_part = manifest.recordings.get(recording.daemon)
         blank = RecordingSummary(file.name, first_part.address if first_part else LOCAL)
         recordings[file.stem] = _summary(recordings.get(file.stem, blank), recording)
+    start_ns, stop_ns = achieved_span(recordings)
     changes: dict[str, Any] = {"recordings": recordings}
+    changes |= {"start_achieved_ns": start_ns, "stop_achieved_ns": stop_ns}
     if manifest.status == "recording":
         whole = all(r.status != "failed" for r in recordings.values())
         changes |= {
