@@ -16,8 +16,12 @@ from capture.terminal import (
     run_command,
 )
 
+from .cli_exchange import export_parser, import_parser, run_export, run_import
+
 if TYPE_CHECKING:
     from capture.session import Session
+
+    from .adjustment_problem import LensModel
 
 _EXAMPLES = """\
 examples:
@@ -25,6 +29,8 @@ examples:
   mavfer-calibrate sessions/20250101-101500_board -o rig.yaml --report calibration-report
   mavfer-calibrate sessions/20250101-101500_board -o rig.yaml --board 7x9x0.025 --json
   mavfer-calibrate check rig.yaml sessions/20250301-090000_board       (has the rig been bumped?)
+  mavfer-calibrate import DIR --into rig.yaml -o new.yaml      (iai_kinect2, ROS, OpenCV files)
+  mavfer-calibrate export rig.yaml --ros camera_info                           (and back)
 
 A board session shows the checkerboard to all cameras, held still for about a second in each of
 30 or more places: near and far, tilted both ways, out to the corners of every image.
@@ -47,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["check"]:
         args = _check_parser().parse_args(arguments[1:])
         return run_command(_check, args)
+    if arguments[:1] == ["import"]:
+        return run_command(run_import, import_parser().parse_args(arguments[1:]))
+    if arguments[:1] == ["export"]:
+        return run_command(run_export, export_parser().parse_args(arguments[1:]))
     args = _parser().parse_args(arguments)
     return run_command(_calibrate, args)
 
@@ -108,6 +118,23 @@ def _parser() -> argparse.ArgumentParser:
         help="correct depth by a shift (default) or by a scale, too; the report says whether the "
         "shift is enough",
     )
+    parser.add_argument(
+        "--lens",
+        action="append",
+        default=[],
+        metavar="CAMERA=MODEL",
+        help="plumb_bob (default) or rational, for wide lenses; may be repeated",
+    )
+    parser.add_argument(
+        "--fix",
+        action="append",
+        default=[],
+        metavar="CAMERA=A,B",
+        help="parameters not to be estimated, e.g. thermal=k3,p1,p2; may be repeated",
+    )
+    parser.add_argument(
+        "--board-warp", action="store_true", help="also estimate how the board bulges"
+    )
     parser.add_argument("--iai", type=Path, metavar="DIR", help="also write iai_kinect2's files")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     add_common_options(parser)
@@ -147,6 +174,9 @@ def _calibrate(args: argparse.Namespace) -> int:
             board=board,
             z_min_m=args.z_min_m,
             depth_model=args.depth_model,
+            models={name: _lens(model) for name, model in _by_camera(args.lens, "--lens")},
+            fixed={name: set(keys.split(",")) for name, keys in _by_camera(args.fix, "--fix")},
+            board_warp=args.board_warp,
             on_progress=on_progress,
         )
     with all_or_none(outputs):
@@ -180,6 +210,31 @@ def _check(args: argparse.Namespace) -> int:
     lines.append("the calibration holds" if holds else "the rig has moved: calibrate again")
     print_result(args, {"holds": holds, "cameras": [asdict(check) for check in checks]}, lines)
     return EXIT_OK if holds else EXIT_FAILED
+
+
+def _by_camera(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
+    from .errors import CalibrationError
+    from .rig import CAMERAS
+
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if name not in CAMERAS or not equals or not value:
+            raise CalibrationError(
+                f"{option} {text}: expected CAMERA=…", remedy=f"cameras: {', '.join(CAMERAS)}"
+            )
+        pairs.append((name, value))
+    return pairs
+
+
+def _lens(model: str) -> "LensModel":
+    from .adjustment_problem import DISTORTION
+    from .errors import CalibrationError
+
+    for known in DISTORTION:
+        if model == known:
+            return known
+    raise CalibrationError(f"--lens: no model {model!r}", remedy="known: plumb_bob, rational")
 
 
 def _open_board_session(path: Path) -> "Session":

@@ -1,4 +1,4 @@
-"""Write a calibration as iai_kinect2's four files, for programs that read those.
+"""Write and read iai_kinect2's four files.
 
 iai_kinect2's own tools place infrared pixels a quarter pixel too far right and down (corners
 found in a doubled image are halved without the half-pixel term); these files do not.
@@ -13,9 +13,20 @@ from numpy.typing import NDArray
 from capture.camera import CameraModel
 from capture.files import write_text_atomic
 
+from .opencv_file import (
+    CameraSet,
+    camera_from,
+    open_storage,
+    read_matrix,
+    read_number,
+    transform_from,
+)
 from .rig import RigCalibration
 
 FILES = ("calib_color.yaml", "calib_ir.yaml", "calib_pose.yaml", "calib_depth.yaml")
+_SIZES_PX = {"color": (1920, 1080), "infrared": (512, 424)}
+QUARTER_PX = 0.25
+"""How far to the right and down iai_kinect2's own tools place infrared pixels."""
 
 
 def export_iai(folder: Path, rig: RigCalibration, *, overwrite: bool = False) -> None:
@@ -55,3 +66,39 @@ def _camera(camera: CameraModel) -> dict[str, NDArray[np.float64] | float]:
         "rotation": np.eye(3),
         "projection": projection,
     }
+
+
+def import_iai(folder: Path, *, quarter_pixel: bool) -> CameraSet:
+    """Read the files of a Kinect v2 from `folder`; the depth shift's may be missing.
+
+    Parameters
+    ----------
+    folder : Path
+    quarter_pixel : bool
+        The files were made by iai_kinect2's own tools: undo their quarter pixel.
+
+    Raises
+    ------
+    CalibrationError
+        A file is missing or not what it should be.
+    """
+    cameras = {}
+    for name, file in zip(("color", "infrared"), FILES, strict=False):
+        storage = open_storage(folder / file)
+        matrix, distortion = (
+            read_matrix(storage, key, folder / file)
+            for key in ("cameraMatrix", "distortionCoefficients")
+        )
+        if name == "infrared" and quarter_pixel:
+            matrix[:2, 2] -= QUARTER_PX
+        where = str(folder / file)
+        cameras[name] = camera_from(matrix, distortion, _SIZES_PX[name], where=where)
+    path = folder / "calib_pose.yaml"
+    pose = open_storage(path)
+    rotation, translation_m = (read_matrix(pose, key, path) for key in ("rotation", "translation"))
+    transform = transform_from(rotation, translation_m, where=str(path))
+    shift_mm = None
+    if (folder / "calib_depth.yaml").exists():
+        depth = open_storage(folder / "calib_depth.yaml")
+        shift_mm = read_number(depth, "depthShift", folder / "calib_depth.yaml")
+    return CameraSet(cameras, {"infrared": transform}, None, shift_mm)

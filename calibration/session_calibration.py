@@ -1,6 +1,7 @@
 """The whole way from a board session to a rig calibration."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from capture.session import Session
 from capture.terminal import OnProgress
 
-from .adjustment_problem import State
+from .adjustment_problem import LensModel, State
 from .board import BoardSpec
 from .coverage import advise, cell_counts
 from .crop_window import compute_crop_window, paper_window_px
@@ -69,6 +70,9 @@ def calibrate_session(
     board: BoardSpec,
     z_min_m: float | None = None,
     depth_model: DepthModel = "scalar",
+    models: Mapping[str, LensModel] | None = None,
+    fixed: Mapping[str, AbstractSet[str]] | None = None,
+    board_warp: bool = False,
     on_progress: OnProgress = lambda done, total: None,
 ) -> SessionCalibration:
     """Calibrate the rig from a session in which the board was held still in many places.
@@ -82,6 +86,8 @@ def calibrate_session(
         paper's window fit.
     depth_model : {"scalar", "linear"}
         Correct depth by the shift alone or by a scale, too.
+    models, fixed, board_warp
+        Lens models, parameters not estimated and the board's bulge, as in `Problem`.
     on_progress : callable
         Told (views done, views in all).
 
@@ -102,7 +108,14 @@ def calibrate_session(
         {name: found.corners_px for name, found in view.detections.items()} if view else {}
         for view in usable
     ]
-    solution = solve_rig(corners, sizes_px=sizes_px, board=board)
+    solution = solve_rig(
+        corners,
+        sizes_px=sizes_px,
+        board=board,
+        models=models,
+        fixed=fixed,
+        board_warp=board_warp,
+    )
     state = solution.state
     used = {number: view for number, view in enumerate(usable) if view}
     shift = _depth_shift(state, used, board)

@@ -151,6 +151,9 @@ def test_the_command_writes_everything_it_says(board_session, tmp_path, capsys):
         ([], "of 3 still views the board was found in: color 3, infrared 3, thermal 3"),
         (["--z-min-m", "0"], "expected metres"),
         (["--z-min-m", "nan"], "expected metres"),
+        (["--lens", "color=fisheye"], "no model 'fisheye'"),
+        (["--lens", "nose=rational"], "--lens nose=rational: expected CAMERA="),
+        (["--fix", "thermal"], "--fix thermal: expected CAMERA="),
     ],
 )
 def test_wrong_options_end_in_one_line(tiny_board_session, tmp_path, capsys, extra, complaint):
@@ -199,3 +202,19 @@ def test_a_board_that_thermal_never_shows_is_explained(tiny_board_session, monke
 
 def _mean(stream, frames):
     return np.mean([stream.read(i).image.astype(np.float32) for i in frames[:1]], axis=0)
+
+
+def test_lens_models_and_fixed_parameters_are_the_commands_to_choose(
+    board_session, tmp_path, capsys
+):
+    out = tmp_path / "rig.yaml"
+    options = ["--lens", "color=rational", "--fix", "thermal=k3,p1,p2", "--board-warp"]
+    assert main([str(board_session), "-o", str(out), "--quiet", *options]) in (0, 1)
+    rig = load_rig_calibration(out)
+    assert rig.cameras["color"].model == "rational"
+    assert rig.cameras["thermal"].distortion[2:] == (0.0, 0.0, 0.0)
+    std = rig.quality["cameras"]["thermal"]["std"]
+    assert not std.get("k3")
+    assert std["k1"] > 0
+    assert main([str(board_session), "-o", str(tmp_path / "b"), "--fix", "thermal=k9"]) == 1
+    assert "no parameter 'k9' to hold fixed" in capsys.readouterr().err
