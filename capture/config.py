@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import ConfigError
 from .names import check_name
-from .sensor import SensorConfig
+from .sensor import Codec, SensorConfig
 from .structure import decode
 
 SCHEMA_VERSION = 1
@@ -33,14 +33,22 @@ class SensorEntry:
         "local", or ``tcp://host:port`` of a daemon started by hand.
     options : mapping
         Checked by the sensor when it opens.
+    codec : {"compressed", "raw"}
+        How 16-bit images are stored: lossless either way; "raw" is larger and any viewer shows it.
+    jpeg_quality : int
+        Of color images, 1 to 100.
     """
 
     name: str
     kind: str
     address: str = LOCAL
     options: Mapping[str, Any] = field(default_factory=dict)
+    codec: Codec = "compressed"
+    jpeg_quality: int = 90
 
     def __post_init__(self) -> None:
+        if not 1 <= self.jpeg_quality <= 100:
+            raise ConfigError(f"jpeg_quality is {self.jpeg_quality}, expected 1 to 100")
         check_name(self.name, what="sensor name")
         if self.address != LOCAL and not self.address.startswith("tcp://"):
             raise ConfigError(
@@ -51,7 +59,7 @@ class SensorEntry:
     @property
     def config(self) -> SensorConfig:
         """What to ask of the sensor."""
-        return SensorConfig(self.name, self.kind, self.options)
+        return SensorConfig(self.name, self.kind, self.options, self.codec, self.jpeg_quality)
 
 
 @dataclass(frozen=True, slots=True)

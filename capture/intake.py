@@ -18,6 +18,12 @@ DEVICE_RESET = "device-reset"
 """Kind of the event where a device's counter or clock began anew."""
 MAX_RESETS = 100
 """A device that begins anew more often is not restarting but broken."""
+STALL = "stall"
+"""Kind of the event where a stream that is recorded falls silent."""
+STALL_END = "stall-end"
+STALL_PERIODS = 12
+MIN_STALL_NS = 1_000_000_000
+"""A color camera in the dark halves its rate, a shutter closes for half a second: no stalls."""
 _RATE_WINDOW = 64
 _SILENT_PERIODS = 4
 
@@ -28,6 +34,8 @@ class _Stream:
     status: StreamStatus = field(default_factory=StreamStatus)
     tracker: DeviceClockTracker = field(default_factory=DeviceClockTracker)
     arrivals_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_WINDOW))
+    written_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_WINDOW))
+    stalled: bool = False
     latest: Frame | None = None
     last_seq: int | None = None
     ended: bool = False
@@ -93,6 +101,7 @@ class Intake:
                 self._put(item)
             return
         item, reset = _continue_numbers(stream, item)
+        self._end_stall(stream, item)
         stream.latest = item
         stream.arrivals_ns.append(item.host_time_ns)
         stream.status = replace(stream.status, n_received=stream.status.n_received + 1)
@@ -105,22 +114,48 @@ class Intake:
             self._report_refused(stream, item)
             stream.ended = True
 
-    def count_written(self, name: str) -> None:
+    def count_written(self, name: str, now_ns: int) -> None:
         """Count a frame that reached the file."""
         stream = self._streams[name]
+        stream.written_ns.append(now_ns)
         stream.status = replace(stream.status, n_frames=stream.status.n_frames + 1)
         self.n_written += 1
 
     def status(self, now_ns: int) -> dict[str, StreamStatus]:
         """Return the counts of every stream; the rate falls when nothing arrives any more."""
         return {
-            name: replace(stream.status, rate_hz=_rate_hz(stream.arrivals_ns, now_ns))
+            name: replace(
+                stream.status,
+                rate_hz=_rate_hz(stream.arrivals_ns, now_ns),
+                rate_out_hz=_rate_hz(stream.written_ns, now_ns),
+                stalled=stream.stalled,
+            )
             for name, stream in self._streams.items()
         }
+
+    def watch(self, now_ns: int) -> None:
+        """Notice streams that fell silent while they are recorded; call it once a second or so."""
+        for name, stream in self._streams.items():
+            if stream.stalled or not stream.arrivals_ns or stream.latest is None:
+                continue
+            silent_ns = now_ns - stream.arrivals_ns[-1]
+            period_ns = 1e9 / stream.spec.nominal_rate_hz
+            wanted = self._wanted(now_ns) and self._wanted(now_ns - silent_ns)
+            if wanted and silent_ns > max(MIN_STALL_NS, STALL_PERIODS * period_ns):
+                stream.stalled = True
+                times = (stream.latest.device_time_ns, now_ns)
+                self._put(DeviceEvent(name, STALL, *times, {"silent_s": silent_ns * 1e-9}))
 
     def latest(self) -> list[tuple[StreamSpec, Frame]]:
         """Return the newest frame of every stream that has one."""
         return [(s.spec, s.latest) for s in self._streams.values() if s.latest is not None]
+
+    def _end_stall(self, stream: _Stream, frame: Frame) -> None:
+        if stream.stalled:
+            stream.stalled = False
+            silent_s = (frame.host_time_ns - stream.arrivals_ns[-1]) * 1e-9
+            times = (frame.device_time_ns, frame.host_time_ns)
+            self._put(DeviceEvent(frame.stream, STALL_END, *times, {"silent_s": silent_s}))
 
     def _wanted(self, at_ns: int) -> bool:
         if self._from_ns is None or at_ns < self._from_ns:

@@ -1,5 +1,6 @@
 """How a recording in progress and a finished one look in a terminal."""
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -9,15 +10,16 @@ from typing import Self
 
 from .controller import Phase, Progress
 from .course import StageProgress
-from .messages import Status
+from .messages import Status, StreamStatus
 from .session import Manifest, RecordingSummary, StreamSummary
 
 _INTERACTIVE_INTERVAL_S = 0.2
 _PLAIN_INTERVAL_S = 5.0
+_RECORDS = ("recording", "stopping", "stopped")
 
 
 class StatusLine:
-    """One line on standard error: redrawn in a terminal, repeated rarely in a log file.
+    """A few lines on standard error: redrawn in a terminal, repeated rarely in a log file.
 
     Parameters
     ----------
@@ -29,6 +31,7 @@ class StatusLine:
         self._interactive = sys.stderr.isatty()
         self._shown_s = float("-inf")
         self._phase: Phase | None = None
+        self._n_lines = 0
 
     def show(self, progress: Progress) -> None:
         """Show where the session is, if it is time to."""
@@ -38,8 +41,13 @@ class StatusLine:
         if not self._enabled or (not changed and now_s - self._shown_s < interval_s):
             return
         self._shown_s, self._phase = now_s, progress.phase
-        text = status_text(progress)
-        sys.stderr.write(f"\r\033[K{text}" if self._interactive else f"{text}\n")
+        lines = status_lines(progress)
+        self._clear()
+        if self._interactive:
+            width = shutil.get_terminal_size().columns - 1
+            lines = [line[:width] for line in lines]  # one that wraps could not be redrawn
+            self._n_lines = len(lines)
+        sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
 
     def __enter__(self) -> Self:
@@ -51,20 +59,30 @@ class StatusLine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._enabled and self._interactive:
-            sys.stderr.write("\r\033[K")
+        if self._enabled:
+            self._clear()
             sys.stderr.flush()
 
+    def _clear(self) -> None:
+        sys.stderr.write("\033[F\033[K" * self._n_lines)
+        self._n_lines = 0
 
-def status_text(progress: Progress) -> str:
-    """Put a `Progress` on one line."""
+
+def status_lines(progress: Progress) -> list[str]:
+    """Return a headline, a line for every stream that is recorded, and the warnings."""
     head: str = progress.phase
     if progress.phase in ("recording", "stopping"):
         head = f"{head} {progress.elapsed_s:5.1f} s"
     if progress.stage is not None:
         head = f"{head} | {_stage_text(progress.stage)}"
-    parts = [_daemon_text(status) for status in progress.statuses.values()]
-    return " | ".join([head, *parts])
+    states = [text for status in progress.statuses.values() if (text := _daemon_text(status))]
+    lines = [" | ".join([head, *states])]
+    for status in progress.statuses.values():
+        if status.state in _RECORDS:
+            lines += [_health_text(name, s, status) for name, s in status.streams.items()]
+    for name, status in progress.statuses.items():
+        lines += [f"  WARNING {name}: {warning}" for warning in status.warnings]
+    return lines
 
 
 def session_lines(path: Path, manifest: Manifest) -> list[str]:
@@ -90,18 +108,19 @@ def _stage_text(stage: StageProgress) -> str:
 def _daemon_text(status: Status) -> str:
     if status.state == "opening" and status.progress_total:
         return f"{status.name} opening {status.progress_done}/{status.progress_total}"
-    if status.state not in ("recording", "stopping", "stopped"):
-        return f"{status.name} {status.state}"
-    return f"{_streams_text(status)} queue {status.queue_share:.0%}"
+    return "" if status.state in _RECORDS else f"{status.name} {status.state}"
 
 
-def _streams_text(status: Status) -> str:
-    texts = []
-    for name, stream in status.streams.items():
-        dropped = stream.n_dropped_sensor + stream.n_dropped_recorder
-        lost = f" {dropped} dropped" if dropped else ""
-        texts.append(f"{name} {stream.rate_hz:.1f} Hz {stream.n_frames}{lost}")
-    return ", ".join(texts)
+def _health_text(name: str, stream: StreamStatus, status: Status) -> str:
+    dropped = stream.n_dropped_sensor + stream.n_dropped_recorder
+    share = dropped / max(1, dropped + stream.n_frames)
+    left = "" if status.disk_left_s is None else f"  disk {status.disk_left_s / 60:.0f} min"
+    return (
+        f"  {name:10s} {stream.rate_hz:5.1f} Hz in {stream.rate_out_hz:5.1f} out "
+        f"{stream.n_frames:7d} frames  {share:.1%} dropped  "
+        f"queue {status.queue_share:.0%} {status.queue_latency_ms:.0f} ms{left}"
+        f"{'  SILENT' if stream.stalled else ''}"
+    )
 
 
 def _recording_text(name: str, recording: RecordingSummary) -> str:

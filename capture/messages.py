@@ -123,8 +123,10 @@ class StreamStatus:
         Missing device numbers; frames discarded because the queue was full. While recording.
     first_time_ns, last_time_ns : int or None
         Capture times of the frames taken for the file.
-    rate_hz : float
-        Arrivals per second, over the last seconds.
+    rate_hz, rate_out_hz : float
+        Arrivals and frames written to the file per second, over the last seconds.
+    stalled : bool
+        Nothing has arrived for many periods although it is recorded.
     """
 
     n_received: int = 0
@@ -134,6 +136,8 @@ class StreamStatus:
     first_time_ns: int | None = None
     last_time_ns: int | None = None
     rate_hz: float = 0.0
+    rate_out_hz: float = 0.0
+    stalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,18 @@ class Status:
         How full the queue between sensor and disk is, 0 to 1.
     n_bytes : int
         Image bytes written.
+    session_uuid, file : str or None
+        Of the session it was armed for, and the name of its file.
+    disk_free_bytes : int or None
+        Where it records; None before it is armed.
+    disk_left_s : float or None
+        For how long that lasts at the present rate; None while nothing is written.
+    queue_latency_ms : float
+        What the slowest hundredth of the last seconds' frames waited, from arrival to written.
+    cpu_share : mapping of stage ("read", "encode", "write") to float
+        Of one core.
+    warnings : tuple of str
+        What the operator should know now.
     """
 
     name: str
@@ -163,6 +179,13 @@ class Status:
     queue_share: float = 0.0
     n_bytes: int = 0
     streams: Mapping[str, StreamStatus] = field(default_factory=dict)
+    session_uuid: str | None = None
+    file: str | None = None
+    disk_free_bytes: int | None = None
+    disk_left_s: float | None = None
+    queue_latency_ms: float = 0.0
+    cpu_share: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ host clock.
 import logging
 import shutil
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from .errors import CaptureError, ControlError, MavferError, SensorError
 from .frame import DeviceEvent, Frame, StreamSpec
 from .frame_queue import FrameQueue
 from .intake import Intake
-from .messages import MarkKind, State, Status
+from .messages import MarkKind, State, Status, StreamStatus
 from .names import check_name
+from .recorder_health import RecorderHealth
 from .registry import open_sensor
 from .sensor import Sensor, SensorConfig
 from .terminal import OnProgress
@@ -35,6 +37,8 @@ DRAIN_TIMEOUT_NS = 3_000_000_000
 _JOIN_TIMEOUT_S = 30.0
 _WRITER_WAIT_S = 0.25
 _DISK_CHECK_NS = 1_000_000_000
+_DISK_WARNING_S = 600.0
+_QUEUE_WARNING_SHARE = 0.5
 
 MAX_PARTS = 999
 MAX_LABEL = 200
@@ -56,6 +60,9 @@ class _Run:
     remedy: str | None = None
     progress: tuple[int, int] = (0, 0)
     n_bytes: int = 0
+    session_uuid: str | None = None
+    disk_free_bytes: int | None = None
+    health: RecorderHealth = field(default_factory=RecorderHealth)
     intake: Intake | None = None
     sensor: Sensor | None = None
     path: Path | None = None
@@ -119,7 +126,11 @@ class Recorder:
         self._join(self._run)
         with self._lock:
             run = _Run(
-                FrameQueue(self._queue_bytes), state="opening", session_id=session_id, part=part
+                FrameQueue(self._queue_bytes),
+                state="opening",
+                session_id=session_id,
+                session_uuid=session_uuid,
+                part=part,
             )
             self._run = run
             self._start_thread(run, "sensor", lambda: self._read(run, session_uuid))
@@ -182,6 +193,11 @@ class Recorder:
         with self._lock:
             run = self._run
             self._advance(run)
+            now_ns = self._clock.monotonic_ns()
+            if run.intake is not None and run.state == "recording":
+                run.intake.watch(now_ns)
+            streams = run.intake.status(now_ns) if run.intake else {}
+            left_s = _disk_left_s(run, now_ns)
             return Status(
                 name=self._config.name,
                 state=run.state,
@@ -192,7 +208,14 @@ class Recorder:
                 progress_total=run.progress[1],
                 queue_share=run.queue.share,
                 n_bytes=run.n_bytes,
-                streams=run.intake.status(self._clock.monotonic_ns()) if run.intake else {},
+                streams=streams,
+                session_uuid=run.session_uuid,
+                file=run.path.name if run.path is not None else None,
+                disk_free_bytes=run.disk_free_bytes,
+                disk_left_s=left_s,
+                queue_latency_ms=run.health.queue_latency_ms(now_ns),
+                cpu_share=run.health.cpu_share(),
+                warnings=tuple(_warnings(run.queue.share, left_s, streams)),
             )
 
     def latest_frames(self) -> list[tuple[StreamSpec, Frame]]:
@@ -300,15 +323,17 @@ class Recorder:
                     return
             for item in sensor.frames():
                 stamped = replace(item, host_time_ns=self._clock.at(item.host_time_ns))
+                cpu_ns = time.thread_time_ns()
                 with self._lock:
                     intake.take(stamped)
+                    run.health.spent("read", stamped.host_time_ns, cpu_ns)
         self._fail(run, SensorError("the sensor ended by itself", remedy="restart the sensor"))
 
     def _open_writer(self, run: _Run, sensor: Sensor, session_uuid: str) -> RecordingWriter:
         folder = self._output / str(run.session_id)
         run.made_folder = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        _check_disk(folder)
+        run.disk_free_bytes = _check_disk(folder)
         path = folder / part_name(self._config.name, run.part)
         writer = RecordingWriter(
             path,
@@ -316,6 +341,8 @@ class Recorder:
             info=sensor.info,
             session_uuid=session_uuid,
             host=HostIdentity.read(self._clock),
+            jpeg_quality=self._config.jpeg_quality,
+            codec=self._config.codec,
         )
         run.path = path  # only now: an existing file of that name is not ours to remove
         return writer
@@ -328,9 +355,14 @@ class Recorder:
                 item = run.queue.get(_WRITER_WAIT_S)
                 if isinstance(item, Frame):
                     size = writer.append(item)
+                    written_ns, cpu_ns = self._clock.monotonic_ns(), time.thread_time_ns()
+                    waited_ns = written_ns - item.host_time_ns
                     with self._lock:
-                        intake.count_written(item.stream)
+                        intake.count_written(item.stream, written_ns)
                         run.n_bytes += size
+                        run.health.wrote(written_ns, waited_ns=waited_ns, n_bytes=size)
+                        run.health.spent("encode", written_ns, writer.encode_cpu_ns)
+                        run.health.spent("write", written_ns, cpu_ns - writer.encode_cpu_ns)
                 elif isinstance(item, DeviceEvent):
                     writer.event(item)
                 elif item is not None:
@@ -338,7 +370,7 @@ class Recorder:
                 writer.sync_when_due()
                 now_ns = self._clock.monotonic_ns()
                 if now_ns - checked_ns > _DISK_CHECK_NS:
-                    _check_disk(writer.path.parent)
+                    run.disk_free_bytes = _check_disk(writer.path.parent)
                     checked_ns = now_ns
 
 
@@ -347,10 +379,33 @@ def part_name(daemon: str, part: int) -> str:
     return f"{daemon}.mcap" if part == 1 else f"{daemon}_{part}.mcap"
 
 
-def _check_disk(folder: Path) -> None:
+def _disk_left_s(run: _Run, now_ns: int) -> float | None:
+    rate_bytes_s = run.health.write_rate_bytes_s(now_ns)
+    if run.disk_free_bytes is None or not rate_bytes_s:
+        return None
+    return max(0, run.disk_free_bytes - MIN_FREE_BYTES) / rate_bytes_s
+
+
+def _warnings(
+    queue_share: float, left_s: float | None, streams: Mapping[str, StreamStatus]
+) -> Iterator[str]:
+    for name, stream in streams.items():
+        if stream.stalled:
+            yield f"{name}: nothing arrives any more; check cable and power"
+        if stream.n_dropped_recorder:
+            yield f"{name}: {stream.n_dropped_recorder} frames dropped: disk or processor too slow"
+    if queue_share > _QUEUE_WARNING_SHARE:
+        yield f"queue {queue_share:.0%} full: disk or processor too slow"
+    if left_s is not None and left_s < _DISK_WARNING_S:
+        yield f"the disk is full in {left_s / 60:.0f} minutes"
+
+
+def _check_disk(folder: Path) -> int:
+    """Return the bytes left; raise `CaptureError` while a file can still be finished properly."""
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
         raise CaptureError(
             f"only {free >> 20} MB left in {folder}, expected {MIN_FREE_BYTES >> 20} MB",
             remedy="free some space or record elsewhere",
         )
+    return free

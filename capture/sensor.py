@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from .frame import DeviceEvent, Frame, StreamSpec
+
+Codec = Literal["compressed", "raw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,17 @@ class SensorConfig:
         Entry point in the group ``mavfer.sensors``, e.g. ``simulated-kinect2``.
     options : mapping
         Options of that kind; the opener refuses unknown ones with the nearest valid name.
+    codec : {"compressed", "raw"}
+        How 16-bit images are stored: lossless either way.
+    jpeg_quality : int
+        Of color images, 1 to 100.
     """
 
     name: str
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    codec: Codec = "compressed"
+    jpeg_quality: int = 90
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from mcap.writer import CompressionType, Writer
 
@@ -22,7 +22,7 @@ from .file_lock import hold
 from .frame import DeviceEvent, Frame
 from .image_message import COMPRESSED_SCHEMA, RAW_SCHEMA, descriptor, encode_image
 from .names import check_name
-from .sensor import SensorInfo
+from .sensor import Codec, SensorInfo
 from .structure import encode
 
 SCHEMA_VERSION = 1
@@ -85,6 +85,11 @@ class RecordingWriter:
     codec : {"compressed", "raw"}
         "raw" stores 16-bit images as they are, so that any MCAP viewer shows them.
 
+    Attributes
+    ----------
+    encode_cpu_ns : int
+        Processor time that encoding has taken so far.
+
     Raises
     ------
     RecordingError
@@ -100,7 +105,7 @@ class RecordingWriter:
         session_uuid: str,
         host: HostIdentity,
         jpeg_quality: int = 90,
-        codec: Literal["compressed", "raw"] = "compressed",
+        codec: Codec = "compressed",
     ) -> None:
         self.path = path
         self._specs = {spec.name: spec for spec in info.streams}
@@ -116,6 +121,7 @@ class RecordingWriter:
         self._last: dict[str, tuple[int, tuple[int, int]]] = {}
         self._synced_s = time.monotonic()
         self._closed = False
+        self.encode_cpu_ns = 0
         try:
             self._handle = path.open("xb")
         except FileExistsError:
@@ -162,12 +168,14 @@ class RecordingWriter:
             )
         self._last[frame.stream] = (frame.seq, now)
         log_ns = self._log_ns(frame.host_time_ns)
+        begun_ns = time.thread_time_ns()
         image = encode_image(
             frame,
             schema=self._image_schema(spec.pixel_format),
             wall_time_ns=log_ns,
             jpeg_quality=self._jpeg_quality,
         )
+        self.encode_cpu_ns += time.thread_time_ns() - begun_ns
         self._add(frame_topic(frame.stream), log_ns, image, frame.seq)
         meta = {
             "seq": frame.seq,

@@ -8,7 +8,7 @@ import pytest
 
 from capture.cli import main
 from capture.controller import Progress
-from capture.live import session_lines, status_text
+from capture.live import session_lines, status_lines
 from capture.messages import Status, StreamStatus
 from capture.session import read_manifest
 
@@ -82,14 +82,25 @@ def test_keys_are_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["keys", "-o", str(tmp_path)]) == 1
 
 
-def test_the_status_line_tells_what_matters() -> None:
-    streams = {"color": StreamStatus(n_frames=90, n_dropped_recorder=2, rate_hz=30.0)}
+def test_the_status_lines_tell_what_matters() -> None:
+    color = StreamStatus(n_frames=98, n_dropped_recorder=2, rate_hz=30.0, rate_out_hz=29.0)
     statuses = {
-        "kinect2": Status("kinect2", "recording", queue_share=0.25, streams=streams),
+        "kinect2": Status(
+            "kinect2",
+            "recording",
+            queue_share=0.25,
+            queue_latency_ms=12.4,
+            disk_left_s=6000.0,
+            streams={"color": color, "depth": StreamStatus(n_frames=7, stalled=True)},
+            warnings=("the queue fills",),
+        ),
         "a65": Status("a65", "opening", progress_done=3, progress_total=9),
         "eye": Status("eye", "armed"),
     }
-    text = status_text(Progress("recording", 3.04, statuses))
-    assert text == (
-        "recording   3.0 s | color 30.0 Hz 90 2 dropped queue 25% | a65 opening 3/9 | eye armed"
+    lines = status_lines(Progress("recording", 3.04, statuses))
+    assert lines[0] == "recording   3.0 s | a65 opening 3/9 | eye armed"
+    assert " ".join(lines[1].split()) == (
+        "color 30.0 Hz in 29.0 out 98 frames 2.0% dropped queue 25% 12 ms disk 100 min"
     )
+    assert lines[2].endswith("SILENT")
+    assert lines[3:] == ["  WARNING kinect2: the queue fills"]

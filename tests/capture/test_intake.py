@@ -3,7 +3,7 @@ import pytest
 
 from capture.errors import SensorError
 from capture.frame import DeviceEvent, Frame, StreamSpec
-from capture.intake import DEVICE_RESET, MAX_RESETS, RECORDER_DROP, Intake
+from capture.intake import DEVICE_RESET, MAX_RESETS, RECORDER_DROP, STALL, STALL_END, Intake
 
 SPEC = StreamSpec("depth", "depth", 4, 3, "Mono16", "mm", 10.0)
 IMAGE = np.zeros((3, 4), np.uint16)
@@ -135,3 +135,39 @@ def test_a_device_that_never_counts_up_is_an_error() -> None:
         intake.take(frame(5))
     with pytest.raises(SensorError, match="went back 100 times"):
         intake.take(frame(5))
+
+
+def test_a_stream_that_falls_silent_is_told_once_and_when_it_is_back() -> None:
+    taken: list[Frame | DeviceEvent] = []
+    intake = Intake([SPEC], lambda item: taken.append(item) is None)
+    intake.take(frame(0))
+    intake.watch(60_000 * MS)
+    assert not taken  # nothing is recorded yet
+    intake.start(100 * MS)
+    for seq in (1, 2):
+        intake.take(frame(seq))
+    intake.watch(1300 * MS)  # 10 Hz: eleven periods are no stall
+    assert not intake.status(1300 * MS)["depth"].stalled
+    for now_ms in (1500, 2500):
+        intake.watch(now_ms * MS)
+        assert intake.status(now_ms * MS)["depth"].stalled
+    intake.take(frame(30))
+    assert not intake.status(3000 * MS)["depth"].stalled
+    events = [item for item in taken if isinstance(item, DeviceEvent)]
+    assert [event.kind for event in events] == [STALL, STALL_END]
+    assert events[1].data == {"silent_s": pytest.approx(2.8)}
+    intake.stop(3100 * MS)
+    intake.watch(9000 * MS)
+    assert not intake.status(9000 * MS)["depth"].stalled  # after the stop silence is right
+
+
+def test_the_rate_written_is_told_beside_the_rate_received() -> None:
+    intake = Intake([SPEC], lambda item: True)
+    intake.start(0)
+    for seq in range(20):
+        intake.take(frame(seq))
+        if seq % 2:
+            intake.count_written("depth", seq * 100 * MS)
+    status = intake.status(1900 * MS)["depth"]
+    assert status.rate_hz == pytest.approx(10)
+    assert status.rate_out_hz == pytest.approx(5)

@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,7 @@ import capture.recorder
 from capture.clock import ClockProbe, HostClock
 from capture.errors import CaptureError, ConfigError, ControlError, SensorError
 from capture.frame import DeviceEvent, Frame
+from capture.mcap_index import read_index
 from capture.recorder import Recorder
 from capture.recording import open_recording
 from capture.sensor import SensorConfig, SensorInfo
@@ -256,6 +258,82 @@ def test_a_full_disk_is_a_failure(
     recorder.arm("s1", "u-1")
     until(recorder, "failed")
     assert "free some space" in str(recorder.status().remedy)
+
+
+def test_a_disk_that_fills_up_ends_the_recording_before_it_is_full(
+    make: Callable[..., Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is finished properly, and the operator was warned."""
+    monkeypatch.setattr(capture.recorder, "_DISK_CHECK_NS", 20_000_000)
+    monkeypatch.setattr(capture.recorder, "_DISK_WARNING_S", 1e12)
+    free = [capture.recorder.MIN_FREE_BYTES + 1]
+
+    class Usage:
+        @property
+        def free(self) -> int:
+            return free[0]
+
+    monkeypatch.setattr(capture.recorder.shutil, "disk_usage", lambda _: Usage())
+    recorder = make(pattern())
+    recorder.arm("s1", "u-1")
+    until(recorder, "armed")
+    recorder.start(HostClock().monotonic_ns() + 10_000_000)
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not (status := recorder.status()).warnings:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    assert status.warnings == ("the disk is full in 0 minutes",)
+    assert status.disk_free_bytes == free[0]
+    assert status.disk_left_s is not None
+    free[0] = capture.recorder.MIN_FREE_BYTES - 1
+    until(recorder, "failed")
+    assert "expected 200 MB" in str(recorder.status().error)
+    recorder.finish()
+    recording = open_recording(tmp_path / "s1" / "cam.mcap")
+    assert recording.complete
+    assert len(recording.streams["color"]) >= status.streams["color"].n_frames > 0
+
+
+def test_the_status_says_which_file_and_how_well_it_keeps_up(
+    make: Callable[..., Recorder],
+) -> None:
+    recorder = make(pattern())
+    assert recorder.status().file is None
+    recorder.arm("s1", "u-1", part=2)
+    until(recorder, "armed")
+    recorder.start(HostClock().monotonic_ns() + 10_000_000)
+    deadline_s = time.monotonic() + DEADLINE_S
+    while recorder.status().streams["color"].n_frames < 50:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    status = recorder.status()
+    assert (status.session_uuid, status.file) == ("u-1", "cam_2.mcap")
+    assert status.streams["color"].rate_out_hz == pytest.approx(100, rel=0.3)
+    assert 0 < status.queue_latency_ms < 5000
+    assert set(status.cpu_share) == {"read", "encode", "write"}
+    assert all(share >= 0 for share in status.cpu_share.values())
+    assert status.warnings == ()
+
+
+@pytest.mark.parametrize("codec", ["compressed", "raw"])
+def test_the_codec_is_the_rigs_to_choose(
+    codec: str, make: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    config = replace(pattern(streams=["color", "depth"]), codec=codec, jpeg_quality=20)
+    recorder = make(config)
+    record(recorder, HostClock())
+    recorder.finish()
+    path = tmp_path / "s1" / "cam.mcap"
+    index = read_index(path)
+    (schema,) = [
+        index.schemas[channel.schema_id].name
+        for channel in index.channels.values()
+        if channel.topic == "/depth"
+    ]
+    assert schema == ("foxglove.RawImage" if codec == "raw" else "foxglove.CompressedImage")
+    depth = open_recording(path).streams["depth"]
+    for k in range(len(depth)):
+        assert depth.read(k).image[0, 0] == depth.seq[k]
 
 
 class OddSensor:
