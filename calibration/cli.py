@@ -17,11 +17,12 @@ from capture.terminal import (
 )
 
 from .cli_exchange import export_parser, import_parser, run_export, run_import
+from .cli_images import images_parser, run_images
+from .cli_options import add_board, add_lens_options, by_camera, lens
 
 if TYPE_CHECKING:
     from capture.session import Session
 
-    from .adjustment_problem import LensModel
 
 _EXAMPLES = """\
 examples:
@@ -29,6 +30,7 @@ examples:
   mavfer-calibrate sessions/20250101-101500_board -o rig.yaml --report calibration-report
   mavfer-calibrate sessions/20250101-101500_board -o rig.yaml --board 7x9x0.025 --json
   mavfer-calibrate check rig.yaml sessions/20250301-090000_board       (has the rig been bumped?)
+  mavfer-calibrate images DIR -o cameras.yml                   (from a folder of pictures)
   mavfer-calibrate import DIR --into rig.yaml -o new.yaml      (iai_kinect2, ROS, OpenCV files)
   mavfer-calibrate export rig.yaml --ros camera_info                           (and back)
 
@@ -55,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_command(_check, args)
     if arguments[:1] == ["import"]:
         return run_command(run_import, import_parser().parse_args(arguments[1:]))
+    if arguments[:1] == ["images"]:
+        return run_command(run_images, images_parser().parse_args(arguments[1:]))
     if arguments[:1] == ["export"]:
         return run_command(run_export, export_parser().parse_args(arguments[1:]))
     args = _parser().parse_args(arguments)
@@ -71,18 +75,9 @@ def _check_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("calibration", type=Path, metavar="RIG.yaml", help="to be checked")
     parser.add_argument("session", type=Path, metavar="SESSION", help="folder of a board session")
-    _add_board(parser)
+    add_board(parser)
     add_common_options(parser)
     return parser
-
-
-def _add_board(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--board",
-        default="5x7x0.03",
-        metavar="CxRxM",
-        help="inner corners along x and y and square side in metres (default: %(default)s)",
-    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="also write report.html, report.json and overlay.png",
     )
-    _add_board(parser)
+    add_board(parser)
     parser.add_argument(
         "--z-min-m",
         type=float,
@@ -118,23 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         help="correct depth by a shift (default) or by a scale, too; the report says whether the "
         "shift is enough",
     )
-    parser.add_argument(
-        "--lens",
-        action="append",
-        default=[],
-        metavar="CAMERA=MODEL",
-        help="plumb_bob (default) or rational, for wide lenses; may be repeated",
-    )
-    parser.add_argument(
-        "--fix",
-        action="append",
-        default=[],
-        metavar="CAMERA=A,B",
-        help="parameters not to be estimated, e.g. thermal=k3,p1,p2; may be repeated",
-    )
-    parser.add_argument(
-        "--board-warp", action="store_true", help="also estimate how the board bulges"
-    )
+    add_lens_options(parser)
     parser.add_argument("--iai", type=Path, metavar="DIR", help="also write iai_kinect2's files")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     add_common_options(parser)
@@ -149,7 +128,7 @@ def _calibrate(args: argparse.Namespace) -> int:
     from .iai import FILES, export_iai
     from .report import OVERLAY_NAME, REPORT_NAME, report_document, summary_lines, write_report
     from .report_html import PAGE_NAME, write_report_page
-    from .rig import save_rig_calibration
+    from .rig import CAMERAS, save_rig_calibration
     from .session_calibration import calibrate_session
 
     board = BoardSpec.parse(args.board)
@@ -174,8 +153,10 @@ def _calibrate(args: argparse.Namespace) -> int:
             board=board,
             z_min_m=args.z_min_m,
             depth_model=args.depth_model,
-            models={name: _lens(model) for name, model in _by_camera(args.lens, "--lens")},
-            fixed={name: set(keys.split(",")) for name, keys in _by_camera(args.fix, "--fix")},
+            models={name: lens(model) for name, model in by_camera(args.lens, "--lens", CAMERAS)},
+            fixed={
+                name: set(keys.split(",")) for name, keys in by_camera(args.fix, "--fix", CAMERAS)
+            },
             board_warp=args.board_warp,
             on_progress=on_progress,
         )
@@ -210,31 +191,6 @@ def _check(args: argparse.Namespace) -> int:
     lines.append("the calibration holds" if holds else "the rig has moved: calibrate again")
     print_result(args, {"holds": holds, "cameras": [asdict(check) for check in checks]}, lines)
     return EXIT_OK if holds else EXIT_FAILED
-
-
-def _by_camera(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
-    from .errors import CalibrationError
-    from .rig import CAMERAS
-
-    pairs = []
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if name not in CAMERAS or not equals or not value:
-            raise CalibrationError(
-                f"{option} {text}: expected CAMERA=…", remedy=f"cameras: {', '.join(CAMERAS)}"
-            )
-        pairs.append((name, value))
-    return pairs
-
-
-def _lens(model: str) -> "LensModel":
-    from .adjustment_problem import DISTORTION
-    from .errors import CalibrationError
-
-    for known in DISTORTION:
-        if model == known:
-            return known
-    raise CalibrationError(f"--lens: no model {model!r}", remedy="known: plumb_bob, rational")
 
 
 def _open_board_session(path: Path) -> "Session":

@@ -13,7 +13,7 @@ import numpy as np
 from .adjustment import adjust
 from .adjustment_problem import State
 from .intrinsics import MIN_VIEWS, rms
-from .rig_solve import REFERENCE, RigSolution, board_pose
+from .rig_solve import RigSolution, board_pose
 
 N_FOLDS = 5
 
@@ -69,7 +69,7 @@ def cross_validate(
         results.append(result_of(state))
         for name, errors in held_out_px.items():
             for number in held:
-                if {name, REFERENCE} <= set(problem.views[number]):
+                if {name, problem.cameras[0]} <= set(problem.views[number]):
                     errors[number] = transfer_rms_px(solution, state, name, number)
     deviations = np.array(results) - np.mean(results)
     std_error = float(np.sqrt((N_FOLDS - 1) / N_FOLDS * np.square(deviations).sum()))
@@ -83,8 +83,8 @@ def transfer_rms_px(solution: RigSolution, state: State, source: str, view: int)
     camera, both as `state` has them: the error a landmark sees when it is carried across.
     """
     problem = solution.problem
-    corners = problem.views[view]
+    corners, reference = problem.views[view], problem.cameras[0]
     pose = board_pose(state.cameras[source], corners[source], problem.board)
     T_reference_board = state.T_camera_reference[source].inverse() @ pose
     points_m = T_reference_board.apply(state.points_m(problem.board))
-    return rms(state.cameras[REFERENCE].project(points_m) - corners[REFERENCE])
+    return rms(state.cameras[reference].project(points_m) - corners[reference])
