@@ -43,18 +43,22 @@ class DaemonHandle:
         What its sockets need.
     outages_s : list of float
         How long each silence of the daemon lasted that ended with its return.
+    part : int
+        Number of the file it writes, or is to write, in the session.
     """
 
     def __init__(self, entry: SensorEntry, root: Path, *, keys: Keys | None = None) -> None:
         self.entry = entry
         self.name = entry.name
+        self._root = root
+        self.part = 1
         self.failure: MavferError | None = None
         self.status: Status | None = None
         self.description: Description | None = None
         # A daemon started here is on loopback, where keys are not needed.
         self.keys = None if entry.address == LOCAL else keys
         self._client: DaemonClient | None = None
-        self._process = LocalDaemon(entry.config, root) if entry.address == LOCAL else None
+        self._process = self._spawn()
         self._heard_s = time.monotonic()
         self.outages_s: list[float] = []
         self._undelivered: list[Body] = []
@@ -86,6 +90,22 @@ class DaemonHandle:
                 )
         except MavferError as error:
             self.failure = error
+
+    def reconnect(self) -> None:
+        """Begin anew with one that failed: here as a new process, elsewhere by a new connection."""
+        self.close()
+        self.failure = self.status = self.description = self._client = None
+        self.outages_s, self._undelivered = [], []
+        self._progress, self._progress_s = ("idle", 0), time.monotonic()
+        self._process = self._spawn()
+        self.connect()
+
+    @property
+    def publish_address(self) -> str | None:
+        """Where the daemon publishes status and previews; None while it is not connected."""
+        if self._client is None or self.description is None:
+            return None
+        return self._client.sibling(self.description.publish_port)
 
     @property
     def probe_address(self) -> str:
@@ -155,11 +175,19 @@ class DaemonHandle:
         return [name for name, stream in streams.items() if stream.first_time_ns is None]
 
     def abort(self) -> None:
-        """Make the daemon close what it has, whatever state it is in."""
+        """Make the daemon close what it has, whatever state it is in.
+
+        One of this machine that does not even do that is ended.
+        """
         gone = self._process is not None and self._process.ended() is not None
-        if self._client is not None and self.description is not None and not gone:
-            with suppress(MavferError):
-                self._client.request(Abort())
+        if self._client is None or self.description is None or gone:
+            return
+        try:
+            self.status = self._client.request(Abort())
+        except MavferError as error:
+            if self._process is not None and not self._client.refused:
+                self.close()
+                self.failure = self.failure or error
 
     def close(self) -> None:
         """Hang up and end a daemon started here; may be called twice."""
@@ -167,6 +195,9 @@ class DaemonHandle:
             self._client.close()
         if self._process is not None:
             self._process.close()
+
+    def _spawn(self) -> LocalDaemon | None:
+        return LocalDaemon(self.entry.config, self._root) if self.entry.address == LOCAL else None
 
     def _silence_limit_s(self) -> float:
         records = self.status is not None and self.status.state in ("recording", "stopping")

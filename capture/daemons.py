@@ -36,6 +36,19 @@ class Daemons:
     def __iter__(self) -> Iterator[DaemonHandle]:
         return iter(self._handles)
 
+    def __getitem__(self, name: str) -> DaemonHandle:
+        for handle in self._handles:
+            if handle.name == name:
+                return handle
+        known = ", ".join(handle.name for handle in self._handles)
+        raise ControlError(f"there is no sensor {name!r:.110}", remedy=f"known: {known}")
+
+    def revive(self) -> None:
+        """Begin anew with those that failed."""
+        for handle in self._handles:
+            if handle.failure is not None:
+                handle.reconnect()
+
     def connect(self) -> None:
         """Reach all; failures stay with the handles."""
         for handle in self._handles:

@@ -52,10 +52,15 @@ def achieved_span(
     recordings: Mapping[str, RecordingSummary],
 ) -> tuple[int | None, int | None]:
     """Return from when until when (controller ns) all streams have frames; None without frames."""
-    streams = [stream for recording in recordings.values() for stream in recording.streams.values()]
-    first = [stream.first_time_ns for stream in streams if stream.first_time_ns is not None]
-    last = [stream.last_time_ns for stream in streams if stream.last_time_ns is not None]
-    return max(first, default=None), min(last, default=None)
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for recording in recordings.values():
+        for name, stream in recording.streams.items():  # one stream may be in several parts
+            if stream.first_time_ns is not None:
+                first[name] = min(stream.first_time_ns, first.get(name, stream.first_time_ns))
+            if stream.last_time_ns is not None:
+                last[name] = max(stream.last_time_ns, last.get(name, stream.last_time_ns))
+    return max(first.values(), default=None), min(last.values(), default=None)
 
 
 def _summarise_stream(recording: Recording, stream: RecordedStream) -> StreamSummary:

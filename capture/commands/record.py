@@ -79,10 +79,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def _record(args: argparse.Namespace) -> int:
     from ..config import RigConfig, load_rig_config
-    from ..controller import record_session
     from ..gather import gather_session
     from ..live import StatusLine, session_lines
     from ..protocol import load_protocol
+    from ..record_session import record_session
     from ..session import Consent
     from ..structure import encode
 

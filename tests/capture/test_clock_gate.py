@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-import capture.controller
+import capture.running_session
 from capture.clock import ClockMap
 from capture.clock_gate import clock_complaint
 from capture.config import load_rig_config
-from capture.controller import record_session
 from capture.errors import ControlError
+from capture.record_session import record_session
 from capture.session import read_manifest
 
 RIG = """
@@ -120,7 +120,7 @@ def _free_ports(count: int) -> int:
 
 
 def test_a_clock_known_badly_is_refused_and_nothing_is_left(far_rig, tmp_path, monkeypatch):
-    monkeypatch.setattr(capture.controller, "_PROBES_TIMEOUT_S", 4.0)
+    monkeypatch.setattr(capture.running_session, "_PROBES_TIMEOUT_S", 4.0)
     root = tmp_path / "sessions"
     with pytest.raises(ControlError) as caught:
         record_session(load_rig_config(far_rig), root, subject="S01", duration_s=1)
@@ -132,7 +132,7 @@ def test_a_clock_known_badly_is_refused_and_nothing_is_left(far_rig, tmp_path, m
 
 
 def test_it_is_let_pass_when_asked_for_and_the_manifest_says_so(far_rig, tmp_path, monkeypatch):
-    monkeypatch.setattr(capture.controller, "_PROBES_TIMEOUT_S", 4.0)
+    monkeypatch.setattr(capture.running_session, "_PROBES_TIMEOUT_S", 4.0)
     path, manifest = record_session(
         load_rig_config(far_rig),
         tmp_path / "sessions",

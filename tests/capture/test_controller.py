@@ -16,11 +16,13 @@ import pytest
 import capture.daemon_handle
 import capture.spawn
 from capture.config import load_rig_config
-from capture.controller import Progress, record_session
+from capture.controller import Controller, Progress
 from capture.errors import ConfigError, ControlError, RecordingError
 from capture.keys import Keys, create_keys
+from capture.record_session import record_session
 from capture.recording import open_recording
 from capture.session import open_session, read_manifest
+from capture.session_plan import SessionPlan
 
 DEADLINE_S = 90.0
 MakeRig = Callable[..., Path]
@@ -403,3 +405,48 @@ def test_the_wrong_daemon_at_an_address_is_refused(
     rig = load_rig_config(rig_toml(a65={**A65, "address": address}))
     with pytest.raises(ControlError, match="expected 'a65'"):
         record_session(rig, tmp_path / "root", subject="S01", duration_s=1.0)
+
+
+def test_the_controller_goes_on_with_a_second_part_and_into_the_next_session(
+    rig_toml: MakeRig, tmp_path: Path
+) -> None:
+    rig = load_rig_config(rig_toml(kinect2=KINECT2, a65=A65))
+    with Controller(rig, tmp_path / "root") as controller:
+        with pytest.raises(ControlError, match="expected armed"):
+            controller.start()
+        controller.connect()
+        controller.arm(SessionPlan("S01"))
+        assert controller.snapshot.phase == "armed"
+        controller.disarm()
+        assert not list((tmp_path / "root").iterdir())
+
+        controller.arm(SessionPlan("S01"))
+        controller.start()
+        wait_for(lambda: controller.poll() and controller.flowing)
+        os.kill(recording_process(os.getpid(), "a65.mcap"), signal.SIGKILL)
+        wait_for(lambda: "died" in controller.poll().failures.get("a65", ""))
+        with pytest.raises(ControlError, match="kinect2 has not failed"):
+            controller.reconnect("kinect2")
+        controller.reconnect("a65")
+        wait_for(lambda: controller.poll().statuses["a65"].state == "recording")
+        wait_for(lambda: controller.poll().statuses["a65"].streams["thermal"].n_frames > 5)
+        controller.mark("it is back")
+        path, manifest = controller.stop()
+        assert manifest.status == "failed"
+        assert "a65: its daemon died (signal 9)" in str(manifest.error)
+        told = {name: summary.status for name, summary in manifest.recordings.items()}
+        assert told == {"kinect2": "complete", "a65": "failed", "a65_2": "complete"}
+        assert any("a65: was lost, records again" in words for words in manifest.warnings)
+        assert manifest.start_achieved_ns is not None
+        assert manifest.stop_achieved_ns is not None
+        assert manifest.start_achieved_ns < manifest.stop_achieved_ns
+        session = open_session(path)
+        assert set(session.recordings) == set(told)
+        assert sum(event.kind == "marker" for event in session.events) == 2
+
+        controller.arm(SessionPlan("S02", duration_s=1.0))
+        controller.start()
+        wait_for(lambda: controller.poll() and controller.due)
+        path, manifest = controller.stop()
+        assert (manifest.status, controller.snapshot.phase) == ("complete", "idle")
+        assert set(open_session(path).streams) == {"color", "depth", "thermal"}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from capture.config import load_rig_config
-from capture.controller import record_session
 from capture.errors import ControlError
 from capture.protocol import load_protocol
+from capture.record_session import record_session
 from capture.session import open_session
 
 PROTOCOL = """

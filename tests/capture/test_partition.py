@@ -15,10 +15,10 @@ import pytest
 from capture.client import DaemonClient
 from capture.clock import HostClock
 from capture.config import load_rig_config
-from capture.controller import record_session
 from capture.errors import ControlError
 from capture.gather import gather_session
 from capture.messages import Abort, Arm, Finish, Start, Stop
+from capture.record_session import record_session
 from capture.recording import open_recording
 from capture.session import open_session
 
