@@ -154,9 +154,7 @@ def _calibrate(args: argparse.Namespace) -> int:
             z_min_m=args.z_min_m,
             depth_model=args.depth_model,
             models={name: lens(model) for name, model in by_camera(args.lens, "--lens", CAMERAS)},
-            fixed={
-                name: set(keys.split(",")) for name, keys in by_camera(args.fix, "--fix", CAMERAS)
-            },
+            fixed={name: set(k.split(",")) for name, k in by_camera(args.fix, "--fix", CAMERAS)},
             board_warp=args.board_warp,
             on_progress=on_progress,
         )

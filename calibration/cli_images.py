@@ -81,9 +81,7 @@ def run_images(args: argparse.Namespace) -> int:
             board=BoardSpec.parse(args.board),
             patterns=patterns or None,
             models={name: lens(model) for name, model in by_camera(args.lens, "--lens", names)},
-            fixed={
-                name: set(keys.split(",")) for name, keys in by_camera(args.fix, "--fix", names)
-            },
+            fixed={name: set(k.split(",")) for name, k in by_camera(args.fix, "--fix", names)},
             board_warp=args.board_warp,
             on_progress=on_progress,
         )

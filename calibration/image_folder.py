@@ -177,7 +177,7 @@ def _find_files(
     if lacking and (required or len(lacking) == len(files)):
         raise CalibrationError(
             f"{folder}: no pictures {', '.join(patterns[name] for name in lacking)}",
-            remedy="say which are whose, e.g. --camera left='left*.jpg' --camera right='right*.jpg'",
+            remedy="say which are whose, e.g. --camera left='l*.jpg' --camera right='r*.jpg'",
         )
     return {name: found for name, found in files.items() if found}
 

@@ -1,4 +1,4 @@
-"""Calibration from pictures: of a simulated rig under iai_kinect2's names, and OpenCV's real pairs."""
+"""From pictures: of a simulated rig under iai_kinect2's names, and OpenCV's real pairs."""
 
 import json
 import shutil
@@ -87,6 +87,10 @@ def test_opencvs_stereo_pictures(tmp_path, capsys):
     assert baseline_mm == pytest.approx(83.2, abs=0.4)
 
 
+def blank(path, height_px):
+    assert cv2.imwrite(str(path), np.full((height_px, 99), 255, np.uint16))
+
+
 @pytest.mark.parametrize(
     ("prepare", "extra", "complaint"),
     [
@@ -94,17 +98,17 @@ def test_opencvs_stereo_pictures(tmp_path, capsys):
         (lambda d: None, ["--camera", "x"], "--camera x: expected CAMERA="),
         (lambda d: (d / "1_color.png").write_bytes(b"no"), [], "cannot be read as a picture"),
         (
-            lambda d: [cv2.imwrite(str(d / n), np.zeros((99, 99), np.uint8)) for n in ("a1_color.png", "b1_color.png")],
+            lambda d: [blank(d / f"{n}1_color.png", 99) for n in "ab"],
             [],
             "are both color pictures of one moment",
         ),
         (
-            lambda d: [cv2.imwrite(str(d / f"{n}_ir.png"), np.zeros((90 + n, 99), np.uint16)) for n in (1, 2)],
+            lambda d: [blank(d / f"{n}_ir.png", 90 + n) for n in (1, 2)],
             [],
             "is 99x92, the infrared pictures before 99x91",
         ),
         (
-            lambda d: cv2.imwrite(str(d / "1_ir.png"), np.full((90, 99), 255, np.uint8)),
+            lambda d: blank(d / "1_ir.png", 90),
             [],
             "the board was found in: infrared 0 of 1",
         ),
