@@ -20,6 +20,7 @@ from zmq.auth.thread import ThreadAuthenticator
 from .clock import HostClock, HostIdentity
 from .errors import ConfigError, ControlError, MavferError
 from .file_server import FileServer, SessionFiles
+from .frame import Frame
 from .keys import Keys, check_exposure, is_ipv6
 from .messages import (
     Abort,
@@ -36,7 +37,7 @@ from .messages import (
     Start,
     Stop,
 )
-from .preview import preview_jpeg
+from .preview import encode_preview
 from .probing import ProbeServer
 from .recorder import Recorder
 from .sensor import SensorConfig
@@ -98,6 +99,7 @@ class Daemon:
         self._recorder = Recorder(config, output, clock=self._clock)
         self._contact_s = time.monotonic()
         self._session_uuid = ""
+        self._previewed: dict[str, Frame] = {}
         self._ended = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gate: ThreadAuthenticator | None = keys.start_gate(self._context) if keys else None
@@ -258,14 +260,18 @@ class Daemon:
 
     def _publish_previews(self) -> None:
         for spec, frame in self._recorder.latest_frames():
+            if self._previewed.get(spec.name) is frame:
+                continue  # nothing new: the sensor is closed, or slower than we look
+            self._previewed[spec.name] = frame
             body = Preview(
                 stream=spec.name,
                 modality=spec.modality,
                 seq=frame.seq,
                 device_time_ns=frame.device_time_ns,
                 host_time_ns=frame.host_time_ns,
+                unit=spec.unit,
             )
-            self._publish(Message(body, payload=preview_jpeg(frame.image)), spec.name)
+            self._publish(Message(body, payload=encode_preview(frame.image)), spec.name)
 
     def _publish(self, message: Message, detail: str) -> None:
         self._publisher.send_multipart(pack(message, detail=detail))

@@ -215,13 +215,20 @@ class ProbeReply:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A small JPEG of a recent frame, in the payload; never part of the recording."""
+    """A small picture of a recent frame, in the payload; never part of the recording.
+
+    Attributes
+    ----------
+    unit : str or None
+        Of the values of a 16-bit picture, as in `StreamSpec`.
+    """
 
     stream: str
     modality: Modality
     seq: int
     device_time_ns: int
     host_time_ns: int
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

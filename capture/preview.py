@@ -3,23 +3,49 @@
 import cv2
 import numpy as np
 
-from .codec import encode_jpeg
+from .codec import decode_jpeg, encode_jpeg
+from .errors import ControlError
 from .frame import Image
 
-_WIDTH_PX = 320
+WIDTH_PX = 320
 _QUALITY = 70
-_PERCENTILES = (1, 99)
+_PNG_MAGIC = b"\x89PNG"
+_FASTEST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
-def preview_jpeg(image: Image) -> bytes:
-    """Shrink to at most 320 pixels wide; stretch the contrast of 16-bit images."""
+def encode_preview(image: Image) -> bytes:
+    """Shrink to at most 320 pixels wide: color as JPEG, 16-bit images as PNG with their values.
+
+    Values are picked, not averaged: a mean of depths with "no depth" would be nobody's depth.
+    """
     height_px, width_px = image.shape[:2]
-    scale = min(1.0, _WIDTH_PX / width_px)
+    scale = min(1.0, WIDTH_PX / width_px)
     size = (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
+    if image.dtype == np.uint16:
+        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST))
+        _, data = cv2.imencode(".png", small, _FASTEST)
+        return bytes(data)
     small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-    if small.dtype == np.uint16:
-        seen = small[small > 0]
-        low, high = np.percentile(seen, _PERCENTILES) if seen.size else (0.0, 1.0)
-        scaled = (small.astype(np.float32) - low) * (255 / max(high - low, 1.0))
-        small = np.repeat(np.clip(scaled, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
     return encode_jpeg(small.astype(np.uint8, copy=False), quality=_QUALITY)
+
+
+def decode_preview(data: bytes) -> Image:
+    """Decode what `encode_preview` made.
+
+    Returns
+    -------
+    (H, W, 3) uint8 BGR or (H, W) uint16
+
+    Raises
+    ------
+    ControlError
+        Neither a JPEG nor a 16-bit PNG of that size.
+    """
+    if not data.startswith(_PNG_MAGIC):
+        return decode_jpeg(data)
+    if int.from_bytes(data[16:20]) > WIDTH_PX or int.from_bytes(data[20:24]) > 16 * WIDTH_PX:
+        raise ControlError("a preview that is too large")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None or image.dtype != np.uint16 or image.ndim != 2:
+        raise ControlError("a damaged preview")
+    return np.asarray(image, np.uint16)
