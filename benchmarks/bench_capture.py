@@ -23,9 +23,10 @@ import numpy as np
 import zmq
 
 from capture.config import load_rig_config
-from capture.controller import Progress, record_session
 from capture.messages import Preview
+from capture.record_session import record_session
 from capture.session import Manifest
+from capture.snapshot import Snapshot
 from capture.wire import unpack
 
 from .figure import emit
@@ -121,7 +122,7 @@ class _Log:
         self.cpu: dict[str, list[float]] = defaultdict(list)
         self._noted_s = 0.0
 
-    def note(self, progress: Progress) -> None:
+    def note(self, progress: Snapshot) -> None:
         """Take the statuses of a session that records."""
         now_s = time.monotonic()
         if progress.phase != "recording" or now_s - self._noted_s < 1 or progress.elapsed_s < 3:
