@@ -18,6 +18,7 @@ from .session_calibration import SessionCalibration
 from .views import mean_depth, mean_image
 
 REPORT_NAME = "report.json"
+_SHOWN_CORNERS = 5
 OVERLAY_NAME = "overlay.png"
 
 
@@ -89,6 +90,7 @@ def report_document(result: SessionCalibration) -> dict[str, Any]:
             "paper_window_fits": rig.quality["paper_window_fits"],
         },
         "rejected": rig.quality["rejected"],
+        "outlying_corners": [asdict(corner) for corner in result.solution.outlying_corners],
         "warnings": rig.quality["warnings"],
         "advice": list(result.advice),
         "verdict": rig.quality["verdict"],
@@ -129,10 +131,23 @@ def summary_lines(result: SessionCalibration) -> list[str]:
         f"at {window['x_px']},{window['y_px']} for z >= {window['z_min_m']} m{fits}"
     )
     lines += [f"left out: {what}: {why}" for what, why in document["rejected"].items()]
+    lines += _corner_lines(result)
     lines += [f"warning: {what}" for what in document["warnings"]]
     lines += [f"advice: {what}" for what in document["advice"]]
     lines += [_gate_text(gate) for gate in result.gates if gate.verdict != "good"]
     lines.append(f"verdict: {document['verdict']}")
+    return lines
+
+
+def _corner_lines(result: SessionCalibration) -> list[str]:
+    corners = result.solution.outlying_corners
+    lines = [
+        f"little weight: {corner.camera} view {corner.view}, corner in row {corner.row} column "
+        f"{corner.column}: {corner.distance_px:.2f} px off"
+        for corner in corners[:_SHOWN_CORNERS]
+    ]
+    if len(corners) > _SHOWN_CORNERS:
+        lines.append(f"little weight: {len(corners) - _SHOWN_CORNERS} more corners, see the report")
     return lines
 
 

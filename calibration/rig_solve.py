@@ -23,6 +23,30 @@ REFERENCE = "color"
 MIN_SHARED_VIEWS = 4
 """Views in which a camera and the reference both see the board."""
 _MAX_ROUNDS = 4
+_CORNER_SIGMAS = 6.0
+_CORNER_FLOOR_PX = 0.2
+"""Below this a corner is worth no word, however little noise the others have."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutlyingCorner:
+    """A corner that fits much worse than its camera's noise allows; it was given little weight.
+
+    Attributes
+    ----------
+    camera : str
+    view : int
+    row, column : int
+        On the board, from 0.
+    distance_px : float
+        From where the solution has it.
+    """
+
+    camera: str
+    view: int
+    row: int
+    column: int
+    distance_px: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +74,20 @@ class RigSolution:
     def state(self) -> State:
         """Cameras and poses."""
         return self.adjustment.state
+
+    @property
+    def outlying_corners(self) -> tuple[OutlyingCorner, ...]:
+        """Single corners that the views which were kept got wrong, worst first."""
+        found = []
+        for name, views in self.residuals_px.items():
+            limit_px = max(_CORNER_SIGMAS * self.adjustment.sigma_px[name], _CORNER_FLOOR_PX)
+            for view, residuals in views.items():
+                distances_px = np.linalg.norm(residuals, axis=1)
+                for corner in np.flatnonzero(distances_px > limit_px).tolist():
+                    row, column = divmod(corner, self.problem.board.columns)
+                    distance_px = float(distances_px[corner])
+                    found.append(OutlyingCorner(name, view, row, column, distance_px))
+        return tuple(sorted(found, key=lambda corner: -corner.distance_px))
 
     def T_reference_camera(self, name: str) -> RigidTransform:  # noqa: N802 - the field's notation
         """Return the transform from camera `name` to the reference camera."""

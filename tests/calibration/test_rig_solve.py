@@ -79,6 +79,28 @@ def test_bad_views_are_rejected_and_named():
     assert solution.rms_px("color") < 0.12
 
 
+def test_single_bad_corners_are_named_and_hardly_count():
+    views = make_views(24, seed=5)
+    numbers = [n for n, view in enumerate(views) if {"color", "infrared"} <= set(view)][:2]
+    clean = solve_rig(views, sizes_px=SIZES, board=BOARD)
+    assert clean.outlying_corners == ()
+    spoilt = [dict(view) for view in views]
+    for number, name, shift_px in zip(numbers, ("color", "infrared"), (2.5, 1.5), strict=True):
+        moved = spoilt[number][name].copy()
+        true = clean.problem.views[number][name][8]  # row 1, column 3
+        moved[np.argmin(np.linalg.norm(moved - true, axis=1))] += [shift_px, 0]
+        spoilt[number][name] = moved
+    solution = solve_rig(spoilt, sizes_px=SIZES, board=BOARD)
+    assert [(c.camera, c.view, c.row, c.column) for c in solution.outlying_corners] == [
+        ("color", numbers[0], 1, 3),
+        ("infrared", numbers[1], 1, 3),
+    ]
+    assert solution.outlying_corners[0].distance_px == pytest.approx(2.5, abs=0.4)
+    std = clean.adjustment.std["color"]["fx_px"]
+    moved_px = solution.state.cameras["color"].fx_px - clean.state.cameras["color"].fx_px
+    assert abs(moved_px) < std
+
+
 def test_a_wrong_square_size_scales_the_rig_and_nothing_else():
     solution = solve_rig(make_views(15), sizes_px=SIZES, board=BoardSpec(5, 7, 0.036))
     baseline_m = np.linalg.norm(solution.T_reference_camera("infrared").translation_m)
