@@ -1,0 +1,1 @@
+"""The operator's console: a local web page over the controller."""

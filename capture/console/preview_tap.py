@@ -1,0 +1,125 @@
+"""Listens to what daemons publish and keeps the newest preview of every stream."""
+
+import json
+import logging
+import struct
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+import zmq
+
+from ..client import keep_alive
+from ..errors import MavferError
+from ..keys import Keys, is_ipv6
+from ..messages import Preview
+from ..preview import decode_preview
+from ..wire import MAX_PAYLOAD_BYTES, unpack
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 4
+"""Previews that wait here, then in the daemon; it drops the rest and never waits for a viewer."""
+_POLL_MS = 100
+_HEADER = struct.Struct("<I")
+
+Source = tuple[str, Keys | None]
+
+
+class PreviewTap:
+    """A thread that owns the subscribing sockets; `newer_than` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted: Mapping[str, Source] = {}
+        self._newest: dict[str, tuple[int, bytes]] = {}
+        self._n_seen = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mavfer-previews", daemon=True)
+        self._thread.start()
+
+    def follow(self, sources: Mapping[str, Source]) -> None:
+        """Listen to these publish addresses (with the keys they need) from now on."""
+        with self._lock:
+            self._wanted = dict(sources)
+
+    def newer_than(self, number: int) -> tuple[int, list[bytes]]:
+        """Return the number reached, and of every stream with something newer the newest."""
+        with self._lock:
+            return self._n_seen, [data for at, data in self._newest.values() if at > number]
+
+    def close(self) -> None:
+        """Hang up."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        sockets: dict[Source, zmq.Socket[bytes]] = {}
+        with zmq.Context() as context:
+            while not self._ended.is_set():
+                with self._lock:
+                    wanted = set(self._wanted.values())
+                for source in set(sockets) - wanted:
+                    sockets.pop(source).close(linger=0)
+                for source in wanted - set(sockets):
+                    sockets[source] = _subscribe(context, *source)
+                self._receive(list(sockets.values()))
+            for socket in sockets.values():
+                socket.close(linger=0)
+
+    def _receive(self, sockets: "list[zmq.Socket[bytes]]") -> None:
+        poller = zmq.Poller()
+        for socket in sockets:
+            poller.register(socket, zmq.POLLIN)
+        if not sockets:
+            self._ended.wait(_POLL_MS * 1e-3)
+        for socket, _ in poller.poll(_POLL_MS) if sockets else ():
+            try:
+                message = unpack(socket.recv_multipart())
+                if isinstance(message.body, Preview):
+                    self._keep(message.body, message.payload)
+            except MavferError as error:
+                logger.debug("preview refused: %s", error)
+
+    def _keep(self, preview: Preview, payload: bytes) -> None:
+        data = to_browser(preview, payload)
+        with self._lock:
+            self._n_seen += 1
+            self._newest[preview.stream] = (self._n_seen, data)
+
+
+def to_browser(preview: Preview, payload: bytes) -> bytes:
+    """Pack a preview as the page takes it: length of the header, JSON header, JPEG or values.
+
+    A browser cannot read 16-bit PNGs without loss, so values go as plain little-endian uint16.
+    """
+    image = decode_preview(payload)
+    values = image.dtype == np.uint16
+    header = {
+        "stream": preview.stream,
+        "modality": preview.modality,
+        "seq": preview.seq,
+        "unit": preview.unit,
+        "width": image.shape[1],
+        "height": image.shape[0],
+        "format": "uint16" if values else "jpeg",
+    }
+    text = json.dumps(header).encode()
+    body = image.astype("<u2").tobytes() if values else payload
+    return _HEADER.pack(len(text)) + text + body
+
+
+def _subscribe(
+    context: "zmq.Context[zmq.Socket[bytes]]", address: str, keys: Keys | None
+) -> "zmq.Socket[bytes]":
+    socket = context.socket(zmq.SUB)
+    socket.linger = 0
+    socket.ipv6 = is_ipv6(address)
+    socket.rcvhwm = _BACKLOG
+    socket.maxmsgsize = MAX_PAYLOAD_BYTES
+    keep_alive(socket)
+    if keys is not None:
+        keys.secure_client(socket)
+    socket.subscribe(b"preview/")
+    socket.connect(address)
+    return socket

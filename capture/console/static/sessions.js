@@ -1,0 +1,45 @@
+// Past sessions with the figures that tell whether they are good.
+
+const body = document.querySelector("#past tbody");
+const report = document.querySelector("#report");
+const RESULT = { complete: "good", interrupted: "warn", recording: "warn" };
+
+function cell(row, text, className = "") {
+  const made = row.insertCell();
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function length(seconds) {
+  if (seconds == null) return "–";
+  return seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")} min`;
+}
+
+async function showReport(name) {
+  const answer = await fetch(`/api/sessions/${encodeURIComponent(name)}`);
+  const told = await answer.json();
+  report.textContent = answer.ok ? told.lines.join("\n") : told.error;
+  report.hidden = false;
+}
+
+export async function showSessions() {
+  const answer = await fetch("/api/sessions");
+  if (!answer.ok) return;
+  body.replaceChildren();
+  for (const past of (await answer.json()).slice(0, 12)) {
+    const row = body.insertRow();
+    row.dataset.session = past.name;
+    const open = document.createElement("button");
+    open.type = "button";
+    open.textContent = past.name;
+    open.addEventListener("click", () => showReport(past.name));
+    row.insertCell().append(open);
+    const word = past.status === "recording" ? "not closed" : past.status;
+    cell(row, word, RESULT[past.status] ?? "bad").title = past.error ?? "";
+    const all = (past.n_frames ?? 0) + (past.n_dropped ?? 0);
+    cell(row, length(past.duration_s), "n");
+    cell(row, all ? `${past.n_dropped} (${((100 * past.n_dropped) / all).toFixed(1)} %)` : "–", past.n_dropped ? "n warn" : "n");
+    cell(row, past.uncertainty_ms == null ? "–" : `±${past.uncertainty_ms.toFixed(2)} ms`, "n");
+  }
+}
