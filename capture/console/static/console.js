@@ -103,6 +103,7 @@ function showDisk(statuses) {
 }
 
 function show(next) {
+  if (state && next.phase === "recording" && state.phase === "armed" && $("notice").className === "info") say("", "");
   state = next;
   const { phase } = state;
   document.body.dataset.phase = phase;
@@ -129,9 +130,16 @@ function show(next) {
     if (noticeSeen) say(state.notice.level, state.notice.text);
   }
   if (state.n_finished !== finishedSeen) {
+    if (finishedSeen >= 0) forgetConsent();
     finishedSeen = state.n_finished;
     showSessions();
   }
+}
+
+// The next subject has not agreed to anything yet.
+function forgetConsent() {
+  for (const id of ["consent", "share", "publish"]) $(id).checked = false;
+  $("until").value = "";
 }
 
 function connect() {

@@ -12,10 +12,16 @@ function line(parent, text, className = "") {
   parent.append(made);
 }
 
+// No negative zeros.
+function fixed(value, digits) {
+  return (Number(value.toFixed(digits)) + 0).toFixed(digits);
+}
+
 function clockText(clock) {
   if (!clock || clock.uncertainty_us == null) return "clock not known yet";
-  const offset = Math.abs(clock.offset_ms) < 10000 ? `${clock.offset_ms.toFixed(2)} ms` : `${(clock.offset_ms / 1000).toFixed(1)} s`;
-  return `clock ±${(clock.uncertainty_us / 1000).toFixed(2)} ms · offset ${offset} · ${clock.skew_ppm.toFixed(1)} ppm · heard ${clock.age_s.toFixed(0)} s ago`;
+  const offset = Math.abs(clock.offset_ms) < 10000 ? `${fixed(clock.offset_ms, 2)} ms` : `${fixed(clock.offset_ms / 1000, 1)} s`;
+  const silent = clock.age_s > 5 ? ` · silent for ${fixed(clock.age_s, 0)} s` : "";
+  return `clock ±${fixed(clock.uncertainty_us / 1000, 2)} ms · offset ${offset} · ${fixed(clock.skew_ppm, 1)} ppm${silent}`;
 }
 
 const shown = new Map();

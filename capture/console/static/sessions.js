@@ -27,7 +27,9 @@ export async function showSessions() {
   const answer = await fetch("/api/sessions");
   if (!answer.ok) return;
   body.replaceChildren();
-  for (const past of (await answer.json()).slice(0, 12)) {
+  const all = await answer.json();
+  document.querySelector("#past-empty").hidden = all.length > 0;
+  for (const past of all) {
     const row = body.insertRow();
     row.dataset.session = past.name;
     const open = document.createElement("button");
@@ -37,9 +39,9 @@ export async function showSessions() {
     row.insertCell().append(open);
     const word = past.status === "recording" ? "not closed" : past.status;
     cell(row, word, RESULT[past.status] ?? "bad").title = past.error ?? "";
-    const all = (past.n_frames ?? 0) + (past.n_dropped ?? 0);
+    const total = (past.n_frames ?? 0) + (past.n_dropped ?? 0);
     cell(row, length(past.duration_s), "n");
-    cell(row, all ? `${past.n_dropped} (${((100 * past.n_dropped) / all).toFixed(1)} %)` : "–", past.n_dropped ? "n warn" : "n");
+    cell(row, total ? `${past.n_dropped} of ${total}` : "–", past.n_dropped ? "n warn" : "n");
     cell(row, past.uncertainty_ms == null ? "–" : `±${past.uncertainty_ms.toFixed(2)} ms`, "n");
   }
 }

@@ -23,9 +23,9 @@ function makeView(header) {
   const picture = element("div", "picture", figure);
   const canvas = element("canvas", "", picture);
   const over = element("span", "over", picture);
-  const scale = element("div", "scale figures", figure);
   const view = { figure, rate, picture, canvas, over, at: 0, values: null, cursor: null };
   if (header.format === "uint16") {
+    const scale = element("div", "scale figures", figure);
     view.low = element("span", "", scale);
     view.bar = element("canvas", "", scale);
     view.high = element("span", "", scale);
@@ -112,5 +112,6 @@ export function updateViews(state) {
     }
     view.rate.classList.toggle("warn", dropped > 0);
   }
-  document.querySelector("#views-empty").hidden = views.size > 0;
+  root.hidden = !open;
+  document.querySelector("#past-box").hidden = open;
 }
