@@ -102,6 +102,10 @@ export function updateViews(state) {
     const lost = !known || known.sensor in state.failures;
     const stale = lost || performance.now() - view.at > STALE_MS;
     view.picture.classList.toggle("stale", stale);
+    if (stale && view.values) {
+      view.values = null;
+      tellUnder(view);
+    }
     view.over.textContent = lost ? "sensor lost" : stale ? "no new picture" : "";
     view.over.className = `over ${lost ? "bad" : "warn"}`;
     if (!known) continue;
