@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from .commands import console, daemon, gather, keys, record, recover
+from .commands import console, daemon, doctor, gather, keys, record, recover
 from .terminal import run_command
 
 _EPILOG = """\
@@ -18,7 +18,7 @@ examples:
 Without --rig the embedded simulated rig records: no camera is needed.
 """
 
-_COMMANDS = (record, console, gather, recover, daemon, keys)
+_COMMANDS = (record, console, gather, recover, daemon, keys, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
