@@ -89,7 +89,8 @@ def record_session(
                 controller.mark(remark)
             if stop.is_set() or controller.due:
                 break
-        return controller.stop(early=stop.is_set())
+        lost = bool(controller.snapshot.failures)
+        return controller.stop(early=stop.is_set() or lost)
 
 
 def _all_in(remarks: "queue.SimpleQueue[str] | None") -> Iterable[str]:

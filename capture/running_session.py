@@ -134,9 +134,9 @@ class RunningSession:
 
     def restart(self, handle: DaemonHandle) -> None:
         """Let a daemon that failed begin anew; it goes on in a file of its own."""
-        if handle.failure is not None and handle.name not in self._rejoining:
+        if handle.failure is not None and stem(handle) in self.folder.manifest.recordings:
             self._lost[stem(handle)] = LostPart(first_summary(handle), handle.failure)
-            handle.part += 1
+        handle.part += 1  # whatever a try leaves behind, the next one does not meet it
         handle.abort()
         handle.reconnect()
         if handle.request(Arm(self.folder.id, self.folder.manifest.uuid, handle.part)):
@@ -167,7 +167,7 @@ class RunningSession:
         folder = self.folder
         recordings = summarise_lost(folder.path, self._lost)
         for handle in self._daemons:
-            if handle.name not in self._rejoining:
+            if stem(handle) in folder.manifest.recordings:
                 probes = self.clocks.probes(handle)
                 recordings[stem(handle)] = summarise(folder.path, handle, status, probes)
         start_ns, end_ns = achieved_span(recordings)
@@ -272,7 +272,7 @@ class RunningSession:
             self._daemons[name].abort()  # it has not begun to record
         soon_ns = self._clock.monotonic_ns() + _MIN_STOP_LEAD_NS
         stop_ns = soon_ns
-        if end_ns is not None and not self._daemons.failures():
+        if end_ns is not None:
             stop_ns = max(soon_ns, end_ns)
         self.folder.update(stop_requested_ns=stop_ns)
         recording = [handle for handle in self._daemons if handle.name not in self._rejoining]
