@@ -20,10 +20,8 @@ from .keys import Keys
 from .running_session import RunningSession
 from .session import Manifest
 from .session_plan import SessionPlan
-from .snapshot import Phase as Phase
-from .snapshot import Snapshot
+from .snapshot import Phase, Snapshot
 
-Progress = Snapshot
 OnSnapshot = Callable[[Snapshot], None]
 
 

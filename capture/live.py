@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .controller import Phase, Progress
 from .course import StageProgress
 from .messages import Status, StreamStatus
 from .session import Manifest, RecordingSummary, StreamSummary
+from .snapshot import Phase, Snapshot
 
 _INTERACTIVE_INTERVAL_S = 0.2
 _PLAIN_INTERVAL_S = 5.0
@@ -33,7 +33,7 @@ class StatusLine:
         self._phase: Phase | None = None
         self._n_lines = 0
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: Snapshot) -> None:
         """Show where the session is, if it is time to."""
         now_s = time.monotonic()
         interval_s = _INTERACTIVE_INTERVAL_S if self._interactive else _PLAIN_INTERVAL_S
@@ -68,7 +68,7 @@ class StatusLine:
         self._n_lines = 0
 
 
-def status_lines(progress: Progress) -> list[str]:
+def status_lines(progress: Snapshot) -> list[str]:
     """Return a headline, a line for every stream that is recorded, and the warnings."""
     head: str = progress.phase
     if progress.phase in ("recording", "stopping"):

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from capture.cli import main
-from capture.controller import Progress
 from capture.live import session_lines, status_lines
 from capture.messages import Status, StreamStatus
 from capture.session import read_manifest
+from capture.snapshot import Snapshot
 
 MakeRig = Callable[..., Path]
 
@@ -97,7 +97,7 @@ def test_the_status_lines_tell_what_matters() -> None:
         "a65": Status("a65", "opening", progress_done=3, progress_total=9),
         "eye": Status("eye", "armed"),
     }
-    lines = status_lines(Progress("recording", 3.04, statuses))
+    lines = status_lines(Snapshot("recording", 3.04, statuses))
     assert lines[0] == "recording   3.0 s | a65 opening 3/9 | eye armed"
     assert " ".join(lines[1].split()) == (
         "color 30.0 Hz in 29.0 out 98 frames 2.0% dropped queue 25% 12 ms disk 100 min"

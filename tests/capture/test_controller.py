@@ -16,13 +16,14 @@ import pytest
 import capture.daemon_handle
 import capture.spawn
 from capture.config import load_rig_config
-from capture.controller import Controller, Progress
+from capture.controller import Controller
 from capture.errors import ConfigError, ControlError, RecordingError
 from capture.keys import Keys, create_keys
 from capture.record_session import record_session
 from capture.recording import open_recording
 from capture.session import open_session, read_manifest
 from capture.session_plan import SessionPlan
+from capture.snapshot import Snapshot
 
 DEADLINE_S = 90.0
 MakeRig = Callable[..., Path]
@@ -93,7 +94,7 @@ def test_a_session_of_two_daemons(rig_toml: MakeRig, tmp_path: Path) -> None:
         kinect2={**KINECT2, "device_skew_ppm": 40.0, "jitter_ms": 2.0, "drop_every": 20},
         a65={**A65, "device_offset_s": -300.0, "open_s": 0.5},
     )
-    seen: list[Progress] = []
+    seen: list[Snapshot] = []
     path, manifest = record_session(
         load_rig_config(rig),
         tmp_path / "root",
@@ -293,7 +294,7 @@ def test_a_daemon_that_hangs_is_noticed(
     monkeypatch.setattr(capture.spawn, "_END_TIMEOUT_S", 1.0)
     frozen: list[int] = []
 
-    def freeze(progress: Progress) -> None:
+    def freeze(progress: Snapshot) -> None:
         if progress.phase == "recording" and progress.elapsed_s > 0.5 and not frozen:
             frozen.append(recording_process(os.getpid(), "a65.mcap"))
             os.kill(frozen[0], signal.SIGSTOP)
