@@ -4,7 +4,8 @@ Color 1920x1080 at 30 Hz, depth and infrared 512x424 at 30 Hz, thermal 640x512 a
 each daemon, a process of its own, plays its sensor, encodes and writes; a viewer subscribes to all
 previews. Beside it what the disk takes when a program does nothing but write and fsync.
 
-Minutes: MAVFER_BENCH_CAPTURE_S, 300 by default.
+Seconds: MAVFER_BENCH_CAPTURE_S, 300 by default. Once a second each daemon reports the 99th
+percentile of its latencies of 5 s; told are the 99th percentile of these reports and the worst.
 """
 
 import os

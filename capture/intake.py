@@ -135,13 +135,15 @@ class Intake:
 
     def watch(self, now_ns: int) -> None:
         """Notice streams that fell silent while they are recorded; call it once a second or so."""
+        if self._from_ns is None or not self._wanted(now_ns):
+            return
         for name, stream in self._streams.items():
             if stream.stalled or not stream.arrivals_ns or stream.latest is None:
                 continue
             silent_ns = now_ns - stream.arrivals_ns[-1]
+            missed_ns = min(silent_ns, now_ns - self._from_ns)  # it may have died before the start
             period_ns = 1e9 / stream.spec.nominal_rate_hz
-            wanted = self._wanted(now_ns) and self._wanted(now_ns - silent_ns)
-            if wanted and silent_ns > max(MIN_STALL_NS, STALL_PERIODS * period_ns):
+            if missed_ns > max(MIN_STALL_NS, STALL_PERIODS * period_ns):
                 stream.stalled = True
                 times = (stream.latest.device_time_ns, now_ns)
                 self._put(DeviceEvent(name, STALL, *times, {"silent_s": silent_ns * 1e-9}))

@@ -34,6 +34,15 @@ def test_a_rig_file_is_read(tmp_path: Path) -> None:
     assert rig.entry("a65").address == "tcp://10.0.0.7:5570"
 
 
+def test_how_images_are_stored_is_the_rigs_to_say(tmp_path: Path) -> None:
+    kind = 'kind = "test-pattern"'
+    rig = load(tmp_path, GOOD.replace(kind, kind + '\ncodec = "raw"\njpeg_quality = 75'))
+    asked = rig.entry("kinect2").config
+    assert (asked.codec, asked.jpeg_quality) == ("raw", 75)
+    default = rig.entry("a65").config
+    assert (default.codec, default.jpeg_quality) == ("compressed", 90)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -46,6 +55,9 @@ def test_a_rig_file_is_read(tmp_path: Path) -> None:
         ("tcp://10.0.0.7:5570", "10.0.0.7", "neither"),
         ("rate_hz = 15.0", "rate_hz = ", "no TOML"),
         ("[sensor.options]\nrate_hz = 15.0", "options = 3", "options is int"),
+        ('kind = "test-pattern"', 'kind = "test-pattern"\ncodec = "png"', "codec"),
+        ('kind = "test-pattern"', 'kind = "test-pattern"\njpeg_quality = 0', "1 to 100"),
+        ('kind = "test-pattern"', 'kind = "test-pattern"\njpeg_quality = 101', "1 to 100"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -159,6 +161,30 @@ def test_a_stream_that_falls_silent_is_told_once_and_when_it_is_back() -> None:
     intake.stop(3100 * MS)
     intake.watch(9000 * MS)
     assert not intake.status(9000 * MS)["depth"].stalled  # after the stop silence is right
+
+
+def test_a_stream_that_fell_silent_before_the_start_is_told_too() -> None:
+    taken: list[Frame | DeviceEvent] = []
+    intake = Intake([SPEC], lambda item: taken.append(item) is None)
+    intake.take(frame(0))
+    intake.start(5000 * MS)
+    intake.watch(6000 * MS)  # 10 Hz: ten periods of the recording are no stall
+    assert not intake.status(6000 * MS)["depth"].stalled
+    intake.watch(6500 * MS)
+    assert intake.status(6500 * MS)["depth"].stalled
+    assert [item.kind for item in taken if isinstance(item, DeviceEvent)] == [STALL]
+
+
+def test_a_color_camera_that_halves_its_rate_in_the_dark_neither_drops_nor_stalls() -> None:
+    taken: list[Frame | DeviceEvent] = []
+    intake = Intake([replace(SPEC, nominal_rate_hz=30.0)], lambda item: taken.append(item) is None)
+    intake.start(0)
+    for seq in range(60):
+        intake.take(replace(frame(seq), device_time_ns=seq * 67 * MS, host_time_ns=seq * 67 * MS))
+        intake.watch((seq * 67 + 66) * MS)
+    status = intake.status(59 * 67 * MS)["depth"]
+    assert (status.n_dropped_sensor, status.n_dropped_recorder, status.stalled) == (0, 0, False)
+    assert not [item for item in taken if isinstance(item, DeviceEvent)]
 
 
 def test_the_rate_written_is_told_beside_the_rate_received() -> None:
