@@ -4,6 +4,7 @@ No sockets here: a daemon drives it by requests, tests drive it directly. Times 
 host clock.
 """
 
+import errno
 import logging
 import shutil
 import threading
@@ -39,6 +40,7 @@ _WRITER_WAIT_S = 0.25
 _DISK_CHECK_NS = 1_000_000_000
 _DISK_WARNING_S = 600.0
 _QUEUE_WARNING_SHARE = 0.5
+_FULL_DISK_REMEDY = "free some space or record elsewhere"
 
 MAX_PARTS = 999
 MAX_LABEL = 200
@@ -268,7 +270,7 @@ class Recorder:
                 return
             run.state = "failed"
             run.error = error.message if isinstance(error, MavferError) else str(error)
-            run.remedy = error.remedy if isinstance(error, MavferError) else None
+            run.remedy = _remedy(error)
             logger.warning("%s failed: %s", self._config.name, error)
             run.queue.end()
             if run.sensor is not None:
@@ -400,12 +402,22 @@ def _warnings(
         yield f"the disk is full in {left_s / 60:.0f} minutes"
 
 
+def _remedy(error: Exception) -> str | None:
+    if isinstance(error, MavferError):
+        return error.remedy
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            _FULL_DISK_REMEDY  # others filled the disk faster than we look, or a quota is used up
+        )
+    return None
+
+
 def _check_disk(folder: Path) -> int:
     """Return the bytes left; raise `CaptureError` while a file can still be finished properly."""
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
         raise CaptureError(
             f"only {free >> 20} MB left in {folder}, expected {MIN_FREE_BYTES >> 20} MB",
-            remedy="free some space or record elsewhere",
+            remedy=_FULL_DISK_REMEDY,
         )
     return free

@@ -1,3 +1,5 @@
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -292,6 +294,24 @@ def test_a_disk_that_fills_up_ends_the_recording_before_it_is_full(
     recording = open_recording(tmp_path / "s1" / "cam.mcap")
     assert recording.complete
     assert len(recording.streams["color"]) >= status.streams["color"].n_frames > 0
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_all_at_once_is_a_failure_with_a_remedy(
+    code: int, make: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may fill it between two looks at what is left."""
+
+    def refuse(_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(capture.recorder.RecordingWriter, "sync_when_due", refuse)
+    recorder = make(pattern())
+    recorder.arm("s1", "u-1")
+    until(recorder, "failed")
+    status = recorder.status()
+    assert os.strerror(code) in str(status.error)
+    assert status.remedy == "free some space or record elsewhere"
 
 
 def test_the_status_says_which_file_and_how_well_it_keeps_up(
