@@ -114,12 +114,11 @@ def _daemon_text(status: Status) -> str:
 def _health_text(name: str, stream: StreamStatus, status: Status) -> str:
     dropped = stream.n_dropped_sensor + stream.n_dropped_recorder
     share = dropped / max(1, dropped + stream.n_frames)
-    left = "" if status.disk_left_s is None else f"  disk {status.disk_left_s / 60:.0f} min"
-    return (
-        f"  {name:10s} {stream.rate_hz:5.1f} Hz in {stream.rate_out_hz:5.1f} out "
-        f"{stream.n_frames:7d} frames  {share:.1%} dropped  "
-        f"queue {status.queue_share:.0%} {status.queue_latency_ms:.0f} ms{left}"
-        f"{'  SILENT' if stream.stalled else ''}"
+    left = "" if status.disk_left_s is None else f" disk {status.disk_left_s / 60:.0f} min"
+    rates = f"{stream.rate_hz:.1f}>{stream.rate_out_hz:.1f} Hz"
+    return (  # fits into 80 columns
+        f"  {name:9s} {'SILENT' if stream.stalled else rates:12s} {stream.n_frames:6d} frames "
+        f"{share:.1%} lost queue {status.queue_share:.0%} {status.queue_latency_ms:.0f} ms{left}"
     )
 
 
