@@ -117,8 +117,8 @@ def _health_text(name: str, stream: StreamStatus, status: Status) -> str:
     left = "" if status.disk_left_s is None else f" disk {status.disk_left_s / 60:.0f} min"
     rates = f"{stream.rate_hz:.1f}>{stream.rate_out_hz:.1f} Hz"
     return (  # fits into 80 columns
-        f"  {name:9s} {'SILENT' if stream.stalled else rates:12s} {stream.n_frames:6d} frames "
-        f"{share:.1%} lost queue {status.queue_share:.0%} {status.queue_latency_ms:.0f} ms{left}"
+        f"  {name:8s} {'SILENT' if stream.stalled else rates:12s} {stream.n_frames:6d} frames "
+        f"{share:.1%} dropped queue {status.queue_share:.0%} {status.queue_latency_ms:.0f} ms{left}"
     )
 
 
