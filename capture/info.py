@@ -88,9 +88,20 @@ def session_overview(described: Mapping[str, Any]) -> dict[str, Any]:
                 for stream, facts in recording["streams"].items()
             },
         }
-    overview["matching"] = described["matching"]
+    overview["matching"] = _matching_text(described["matching"])
     overview["missing"] = described["missing"]
     return overview
+
+
+def _matching_text(matching: Mapping[str, Any]) -> str:
+    if not matching:
+        return "fewer than two streams"
+    others = {n: facts for n, facts in matching.items() if n not in ("reference", "n_frames")}
+    counts = ", ".join(f"{name} {facts['n_unmatched']}" for name, facts in others.items())
+    return (
+        f"{matching['n_frames']} {matching['reference']} frames, of which without a partner in "
+        f"{counts}"
+    )
 
 
 def _clock(recording: Mapping[str, Any]) -> str:

@@ -193,7 +193,9 @@ def test_lost_packets_cost_frames_that_are_counted(fake_camera: Callable[..., An
         frames, events = take(sensor, 80)
     drops = [event for event in events if event.kind == "drop"]
     assert drops
-    assert {event.data["reason"] for event in drops} == {"missing-packets"}
+    reasons = {event.data["reason"] for event in drops}
+    assert "missing-packets" in reasons
+    assert reasons <= {"missing-packets", "timeout"}  # of a frame whose last packet was lost
     gaps = np.diff([frame.seq for frame in frames]) - 1
     assert 0 < gaps.sum() <= 40
     # across the wrap of the ids, too: a frame without its leader has no id of its own
