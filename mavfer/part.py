@@ -17,9 +17,9 @@ from capture.terminal import OnProgress
 from .alignment import align, smooth_alignment
 from .errors import DatasetError
 from .session_source import SessionSource
-from .sources import FACE_IN_INFRARED, Source
+from .sources import Source
 from .splits import SplitPlan
-from .store_schema import DIMENSIONS
+from .store_schema import DIMENSIONS, FACE_IN_INFRARED
 from .store_writer import StoreLayout, VideoEntry, write_part
 from .video_source import VideoSource
 

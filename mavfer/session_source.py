@@ -21,8 +21,8 @@ from .faces import FaceTracker
 from .infrared_faces import carry_to_color, infrared_to_grey
 from .landmarks import LandmarkCount
 from .moments import match_moments
-from .sources import FACE_IN_COLOR, FACE_IN_INFRARED, FaceTrack, OnFrame
-from .store_schema import StoreModality, VideoKind
+from .sources import FaceTrack, OnFrame
+from .store_schema import FACE_IN_COLOR, FACE_IN_INFRARED, StoreModality, VideoKind
 from .store_writer import FrameCrops
 
 _INFRARED_SEARCH_HEIGHTS_PX = (720,)

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .landmarks import LandmarkCount
-from .store_schema import FACE_SOURCES, VideoKind
+from .store_schema import VideoKind
 from .store_writer import FrameCrops
 
 OnFrame = Callable[[], None]
 """Called after every frame, for progress."""
-
-NO_FACE, FACE_IN_COLOR, FACE_IN_INFRARED = range(len(FACE_SOURCES))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,8 @@ import hdf5plugin  # noqa: F401 - registers the bitshuffle+LZ4 filter with HDF5
 import numpy as np
 from numpy.typing import NDArray
 
+from capture.frame import Modality
+
 from .clips import ClipRef, clip_starts
 from .errors import DatasetError
 from .splits import SPLITS, Split
@@ -19,7 +21,9 @@ from .store_schema import (
     DIMENSIONS,
     FORMAT,
     MAX_CLIP_LENGTH,
+    ROW_FLAGS,
     SCHEMA_VERSION,
+    STREAMS,
     Dimension,
     StoreModality,
     VideoInfo,
@@ -218,6 +222,49 @@ class ClipStore:
         """Capture time of every row since the video's start, (N,) int64 ns."""
         return cast(NDArray[np.int64], self._column(video_id, "time_ns"))
 
+    def seq(self, video_id: str, stream: Modality) -> NDArray[np.int64]:
+        """Return the number of the frame of `stream` behind every row, (N,) int64; -1 = none."""
+        return cast(NDArray[np.int64], self._column(video_id, f"seq/{_stream(stream)}"))
+
+    def residual_ns(self, video_id: str, stream: Modality) -> NDArray[np.int64]:
+        """Capture time of the frame of `stream` minus the row's time, (N,) int64 ns.
+
+        Of color: minus the grid's time. Without a frame the smallest int64, which is NaT when
+        viewed as ``timedelta64[ns]``.
+        """
+        return cast(NDArray[np.int64], self._column(video_id, f"residual_ns/{_stream(stream)}"))
+
+    def face_source(self, video_id: str) -> NDArray[np.uint8]:
+        """Where the face was found, (N,) uint8, index into ``FACE_SOURCES``."""
+        return cast(NDArray[np.uint8], self._column(video_id, "face_source"))
+
+    def reason(self, video_id: str) -> NDArray[np.uint8]:
+        """Why no face was found, (N,) uint8, index into ``REASONS``; 0 = one was."""
+        return cast(NDArray[np.uint8], self._column(video_id, "reason"))
+
+    def confidence(self, video_id: str) -> NDArray[np.float32]:
+        """How sure the face is, (N,) float32, 0 to 1; NaN where none was found."""
+        return cast(NDArray[np.float32], self._column(video_id, "confidence"))
+
+    def flags(self, video_id: str) -> dict[str, NDArray[np.bool_]]:
+        """Return (N,) bool under each of ``ROW_FLAGS``."""
+        return {n: self._column(video_id, f"flags/{n}").astype(np.bool_) for n in ROW_FLAGS}
+
+    def face_depth_mm(self, video_id: str) -> NDArray[np.float32]:
+        """Median depth of the face in every row, (N,) float32 mm; NaN where unknown."""
+        return cast(NDArray[np.float32], self._column(video_id, "face_depth_mm"))
+
+    def read_relative_depth(self, video_id: str, start: int, length: int) -> NDArray[np.float32]:
+        """Read depth relative to the face: mm behind its median depth, NaN = invalid.
+
+        Returns
+        -------
+        (length, crop, crop) float32
+        """
+        depth = self.read(video_id, start, length, "depth").astype(np.float32)
+        face_mm = self.face_depth_mm(video_id)[start : start + length]
+        return np.where(depth > 0, depth - face_mm[:, None, None], np.float32(np.nan))
+
     def landmarks_px(self, video_id: str) -> NDArray[np.float32]:
         """Landmarks (N, 68 or 5, 2) in undistorted color pixels; NaN where no face was found."""
         return cast(NDArray[np.float32], self._column(video_id, "landmarks_px"))
@@ -347,6 +394,12 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     if not isinstance(found, h5py.Dataset):
         raise TypeError(f"{name} is no data set")
     return found
+
+
+def _stream(name: str) -> str:
+    if name not in STREAMS:
+        raise DatasetError(f"no stream {name!r}: there are {', '.join(STREAMS)}")
+    return name
 
 
 def _table(value: object) -> dict[str, Any]:

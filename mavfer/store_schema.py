@@ -5,11 +5,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from capture.frame import MODALITIES, Modality
+
 from .errors import DatasetError
 from .splits import Split
 
 FORMAT = "mavfer-clip-store"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHUNK_FRAMES = 16
 """One chunk holds one clip of the default length: one read, one decompression."""
 
@@ -21,8 +23,35 @@ STORE_MODALITIES: tuple[StoreModality, ...] = ("color", "depth", "thermal")
 VideoKind = Literal["session", "video"]
 Dimension = Literal["valence", "arousal"]
 DIMENSIONS: tuple[Dimension, ...] = ("valence", "arousal")
-FACE_SOURCES = ("none", "color", "infrared")
-"""Meaning of the values of ``face_source``: the image in which the face was found."""
+FACE_SOURCES = ("none", "color", "infrared", "interpolated")
+"""Meaning of the values of ``face_source``: the image in which the face was found; interpolated =
+in none, its place lies between those of its neighbours in time (only where filling was asked)."""
+NO_FACE, FACE_IN_COLOR, FACE_IN_INFRARED, FACE_INTERPOLATED = range(len(FACE_SOURCES))
+
+REASONS = ("", "no frame", "unreadable", "no face", "implausible", "another person")
+"""Meaning of the values of ``reason``: why no face was found in a row; the first: one was.
+
+no frame: the color stream has a gap there; unreadable: its frame is damaged; no face: no detector
+answered; implausible: one did, but the landmarks contradict its box or the depth; another person:
+the only face is not the subject's.
+"""
+(
+    FOUND,
+    NO_COLOR_FRAME,
+    UNREADABLE,
+    NO_DETECTION,
+    IMPLAUSIBLE,
+    ANOTHER_PERSON,
+) = range(len(REASONS))
+
+ROW_FLAGS = ("several_faces", "identity_switch", "thermal_frozen", "thermal_by_plane")
+"""Data sets under ``flags/``: what a row was stored in spite of."""
+
+STREAMS: tuple[Modality, ...] = MODALITIES
+"""Streams whose frame number and time are kept with every row, whether cropped or not."""
+NO_SEQ = -1
+NO_RESIDUAL_NS = int(np.iinfo(np.int64).min)
+"""A stream without a frame for a row: no number, and NaT if read as ``timedelta64[ns]``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +100,13 @@ def columns(
         **dict.fromkeys(DIMENSIONS, ((n_frames,), real)),
         "valid/face": ((n_frames,), flag),
         **{f"valid/{m}": ((n_frames,), flag) for m in modalities if m != "color"},
+        "face_source": ((n_frames,), np.dtype(np.uint8)),
+        "reason": ((n_frames,), np.dtype(np.uint8)),
+        "confidence": ((n_frames,), real),
+        "face_depth_mm": ((n_frames,), real),
+        **{f"seq/{stream}": ((n_frames,), np.dtype(np.int64)) for stream in STREAMS},
+        **{f"residual_ns/{stream}": ((n_frames,), np.dtype(np.int64)) for stream in STREAMS},
+        **{f"flags/{name}": ((n_frames,), flag) for name in ROW_FLAGS},
         "landmarks_px": ((n_frames, landmarks, 2), real),
         "T_crop_color": ((n_frames, 2, 3), real),
     }

@@ -6,6 +6,7 @@ them together copies compressed chunks as they are.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -27,10 +28,19 @@ from .stats import PixelSums, sum_color, sum_valid
 from .store_schema import (
     CHUNK_FRAMES,
     DIMENSIONS,
+    FACE_IN_COLOR,
+    FACE_IN_INFRARED,
     FORMAT,
+    FOUND,
     MAX_CLIP_LENGTH,
     MAX_CROP_PX,
+    NO_DETECTION,
+    NO_FACE,
+    NO_RESIDUAL_NS,
+    NO_SEQ,
+    ROW_FLAGS,
     SCHEMA_VERSION,
+    STREAMS,
     StoreModality,
     VideoKind,
     check_modalities,
@@ -41,6 +51,8 @@ from .store_schema import (
 Compression = Literal["bitshuffle-lz4", "lzf", "gzip", "none"]
 _SPARE_BYTES = 64 << 20
 """What HDF5 may hold back until it closes a file, for several files at once."""
+_EARLY_FLAGS = tuple(name for name in ROW_FLAGS if name != "thermal_by_plane")
+"""Flags that are known before a crop is cut."""
 COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
 
 
@@ -95,10 +107,16 @@ class FrameCrops:
         as zeros and flagged invalid.
     valid : mapping of str to bool
         Whether depth and thermal show the face; without an entry: present in `images`.
+    face_depth_mm : float
+        Median depth of the face, NaN unknown: what the depth crop is relative to.
+    thermal_by_plane : bool
+        The thermal crop was looked up on a plane at the face's distance, for want of depth.
     """
 
     images: Mapping[str, NDArray[np.uint8] | NDArray[np.uint16]]
     valid: Mapping[str, bool] = field(default_factory=dict)
+    face_depth_mm: float = math.nan
+    thermal_by_plane: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +136,13 @@ class VideoEntry:
         Consumed once, in order: may be a generator.
     notes : mapping of str to JSON values
         Further attributes of the video (consent, rates).
+    reason : (N,) uint8, index into ``REASONS``; without it: no face where `face_source` is 0
+    confidence : (N,) float32, 0 to 1; NaN = no face found
+    seq, residual_ns : mapping of stream to (N,) int64
+        Number of the frame behind each row, and its capture time minus the row's (color: minus
+        the grid's); a stream left out has none.
+    flags : mapping of name to (N,) bool
+        Of ``ROW_FLAGS``, those known before the crops are.
     """
 
     id: str
@@ -132,30 +157,27 @@ class VideoEntry:
     T_crop_color: NDArray[np.float32]
     crops: Iterable[FrameCrops]
     notes: Mapping[str, Any] = field(default_factory=dict)
+    reason: NDArray[np.uint8] | None = None
+    confidence: NDArray[np.float32] | None = None
+    seq: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    residual_ns: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    flags: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 def write_part(path: Path, entry: VideoEntry, layout: StoreLayout) -> None:
     """Write one video to its own HDF5 file at `path` (new)."""
     n_frames = len(entry.time_ns)
-    columns: dict[str, NDArray[Any]] = {
-        "time_ns": entry.time_ns.astype(np.int64),
-        "valence": entry.valence.astype(np.float32),
-        "arousal": entry.arousal.astype(np.float32),
-        "face_source": entry.face_source.astype(np.uint8),
-        "landmarks_px": entry.landmarks_px.astype(np.float32),
-        "T_crop_color": entry.T_crop_color.astype(np.float32),
-    }
+    columns = _columns_before_crops(entry)
     _check_columns(entry.id, columns, layout)
     with h5py.File(path, "x") as file:
         group = file.create_group("video")
         for name, values in columns.items():
             group[name] = values
-        group["valid/face"] = columns["face_source"] > 0
         digest = hashlib.sha256()
-        sums, flags = _write_crops(group, entry, layout, digest)
-        for modality, values in flags.items():
-            group[f"valid/{modality}"] = values
-        for name in (*columns, "valid/face", *(f"valid/{m}" for m in flags)):
+        sums, told_by_crops = _write_crops(group, entry, layout, digest)
+        for name, values in told_by_crops.items():
+            group[name] = values
+        for name in (*columns, *told_by_crops):
             digest.update(np.ascontiguousarray(group[name][:]).tobytes())
         group.attrs.update(
             {
@@ -271,6 +293,33 @@ def write_store(
         )
 
 
+def _columns_before_crops(entry: VideoEntry) -> dict[str, NDArray[Any]]:
+    """Return the columns that are known before a crop is cut, by name."""
+    n_frames = len(entry.time_ns)
+    no_face = np.where(entry.face_source == NO_FACE, NO_DETECTION, FOUND)
+    reason = no_face if entry.reason is None else entry.reason
+    confidence = np.full(n_frames, np.nan) if entry.confidence is None else entry.confidence
+    nowhere = {
+        "seq": np.full(n_frames, NO_SEQ, np.int64),
+        "residual_ns": np.full(n_frames, NO_RESIDUAL_NS, np.int64),
+    }
+    flags = {name: np.zeros(n_frames, np.bool_) for name in _EARLY_FLAGS} | dict(entry.flags)
+    return {
+        "time_ns": entry.time_ns.astype(np.int64),
+        "valence": entry.valence.astype(np.float32),
+        "arousal": entry.arousal.astype(np.float32),
+        "face_source": entry.face_source.astype(np.uint8),
+        "reason": reason.astype(np.uint8),
+        "confidence": confidence.astype(np.float32),
+        "landmarks_px": entry.landmarks_px.astype(np.float32),
+        "T_crop_color": entry.T_crop_color.astype(np.float32),
+        "valid/face": entry.face_source != NO_FACE,
+        **{f"seq/{s}": entry.seq.get(s, nowhere["seq"]) for s in STREAMS},
+        **{f"residual_ns/{s}": entry.residual_ns.get(s, nowhere["residual_ns"]) for s in STREAMS},
+        **{f"flags/{name}": flags[name].astype(np.bool_) for name in _EARLY_FLAGS},
+    }
+
+
 def _check_columns(video_id: str, columns: Mapping[str, NDArray[Any]], layout: StoreLayout) -> None:
     n_frames = len(columns["time_ns"])
     shapes = {"landmarks_px": (n_frames, layout.landmarks, 2), "T_crop_color": (n_frames, 2, 3)}
@@ -278,6 +327,9 @@ def _check_columns(video_id: str, columns: Mapping[str, NDArray[Any]], layout: S
         expected = shapes.get(name, (n_frames,))
         if values.shape != expected:
             raise DatasetError(f"video {video_id}: {name} is {values.shape}, expected {expected}")
+    found = np.isin(columns["face_source"], (FACE_IN_COLOR, FACE_IN_INFRARED))
+    if np.any(found != (columns["reason"] == FOUND)):
+        raise DatasetError(f"video {video_id}: rows without a face need a reason, others none")
     if np.any(np.diff(columns["time_ns"]) <= 0):
         raise DatasetError(f"video {video_id}: times do not increase")
     for dimension in DIMENSIONS:
@@ -290,10 +342,12 @@ def _check_columns(video_id: str, columns: Mapping[str, NDArray[Any]], layout: S
 
 def _write_crops(
     group: h5py.Group, entry: VideoEntry, layout: StoreLayout, digest: "hashlib._Hash"
-) -> tuple[dict[str, PixelSums], dict[str, NDArray[np.bool_]]]:
-    """Write the crops chunk by chunk; return sums over frames with a face, and validity."""
+) -> tuple[dict[str, PixelSums], dict[str, NDArray[Any]]]:
+    """Write the crops chunk by chunk; return sums over frames with a face, and columns."""
     n_frames = len(entry.time_ns)
-    face = entry.face_source > 0
+    face = entry.face_source != NO_FACE
+    by_plane = np.zeros(n_frames, np.bool_)
+    face_depth_mm = np.full(n_frames, np.nan, np.float32)
     flags: dict[str, NDArray[np.bool_]] = {
         m: np.zeros(n_frames, np.bool_) for m in layout.modalities if m != "color"
     }
@@ -316,6 +370,7 @@ def _write_crops(
         if row >= n_frames:
             raise DatasetError(f"video {entry.id}: more crops than its {n_frames} rows")
         slot = row % CHUNK_FRAMES
+        by_plane[row], face_depth_mm[row] = crops.thermal_by_plane, crops.face_depth_mm
         for m in layout.modalities:
             image = crops.images.get(m)
             buffers[m][slot] = 0 if image is None else image
@@ -333,7 +388,11 @@ def _write_crops(
                 sums[m] += sum_color(shown) if m == "color" else sum_valid(shown)
     if row + 1 != n_frames:
         raise DatasetError(f"video {entry.id}: {row + 1} crops for {n_frames} rows")
-    return sums, flags
+    return sums, {
+        **{f"valid/{m}": values for m, values in flags.items()},
+        "flags/thermal_by_plane": by_plane,
+        "face_depth_mm": face_depth_mm,
+    }
 
 
 def _filters(compression: Compression) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from .crops import crop_color
 from .faces import FaceTracker
 from .landmarks import LandmarkCount
-from .sources import FACE_IN_COLOR, FaceTrack, OnFrame
-from .store_schema import VideoKind
+from .sources import FaceTrack, OnFrame
+from .store_schema import FACE_IN_COLOR, VideoKind
 from .store_writer import FrameCrops
 from .video import VideoFile
 

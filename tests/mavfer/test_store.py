@@ -17,6 +17,7 @@ from capture.files import OutputExistsError
 from mavfer.errors import DatasetError
 from mavfer.splits import Split
 from mavfer.store import ClipStore, describe_store, open_store
+from mavfer.store_schema import NO_RESIDUAL_NS
 from mavfer.store_writer import COMPRESSIONS, FrameCrops, StoreLayout, VideoEntry, write_store
 
 CROP_PX = 8
@@ -58,6 +59,57 @@ def store_path(tmp_path: Path) -> Path:
     entries = [entry("v1", "A", 37, 1), entry("v2", "B", 20, 2), entry("short", "B", 5, 3)]
     write_store(path, entries, layout=LAYOUT, splits=SPLITS, provenance={"labels": "x"})
     return path
+
+
+def test_what_a_row_was_made_of_reads_back(tmp_path: Path) -> None:
+    path, n = tmp_path / "s.h5", 6
+    columns = {
+        "face_source": np.array([1, 2, 3, 0, 0, 1], np.uint8),
+        "reason": np.array([0, 0, 3, 1, 5, 0], np.uint8),
+        "confidence": np.array([0.9, 0.5, np.nan, np.nan, np.nan, 1], np.float32),
+        "seq": {"color": np.arange(n) * 7},
+        "residual_ns": {"thermal": np.array([-5, 5, 0, NO_RESIDUAL_NS, 1, 2])},
+        "flags": {"thermal_frozen": np.arange(n) > 3},
+    }
+    crops = crops_of(n, 1)
+    told = [
+        FrameCrops(
+            {m: c[i] for m, c in crops.items()}, face_depth_mm=700 + i, thermal_by_plane=i == 2
+        )
+        for i in range(n)
+    ]
+    write_store(path, [entry("v", "A", n, 1, crops=told, **columns)], layout=LAYOUT, splits=SPLITS)
+    with open_store(path) as store:
+        assert store.valid("v")["face"].tolist() == [True, True, True, False, False, True]
+        assert store.reason("v").tolist() == [0, 0, 3, 1, 5, 0]
+        assert store.face_source("v").tolist() == [1, 2, 3, 0, 0, 1]
+        np.testing.assert_array_equal(store.confidence("v"), columns["confidence"])
+        assert store.seq("v", "color").tolist() == [0, 7, 14, 21, 28, 35]
+        assert (store.seq("v", "depth") == -1).all()
+        assert np.isnat(store.residual_ns("v", "thermal").view("timedelta64[ns]")).tolist() == [
+            *(False, False, False, True, False, False)
+        ]
+        assert {k: int(v.sum()) for k, v in store.flags("v").items()} == {
+            "several_faces": 0,
+            "identity_switch": 0,
+            "thermal_frozen": 2,
+            "thermal_by_plane": 1,
+        }
+        relative = store.read_relative_depth("v", 2, 2)
+        depth = crops["depth"][2:4].astype(np.float32)
+        expected = np.where(depth > 0, depth - np.array([702, 703])[:, None, None], np.nan)
+        np.testing.assert_array_equal(relative, expected)
+        with pytest.raises(DatasetError, match="no stream"):
+            store.seq("v", "sound")
+
+
+@pytest.mark.parametrize(("face", "reason"), [(1, 3), (0, 0), (3, 0)])
+def test_a_row_has_a_face_or_a_reason(tmp_path: Path, face: int, reason: int) -> None:
+    columns = {"face_source": np.full(3, face, np.uint8), "reason": np.full(3, reason, np.uint8)}
+    with pytest.raises(DatasetError, match="need a reason"):
+        write_store(
+            tmp_path / "s.h5", [entry("v", "A", 3, 1, **columns)], layout=LAYOUT, splits=SPLITS
+        )
 
 
 def test_frames_times_and_labels_read_back_as_written(store_path: Path) -> None:
