@@ -1,14 +1,11 @@
 """Reading a clip store (docs/formats/clip-store.md)."""
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import h5py
-import hdf5plugin  # noqa: F401 - registers the bitshuffle+LZ4 filter with HDF5
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +14,7 @@ from capture.frame import Modality
 from .clips import ClipRef, clip_starts
 from .errors import DatasetError
 from .splits import SPLITS, Split
+from .store_file import REBUILD, StoreFile, open_hdf5
 from .store_schema import (
     DIMENSIONS,
     FORMAT,
@@ -32,14 +30,13 @@ from .store_schema import (
     columns,
 )
 
-_REBUILD = "build it again with mavfer-build-dataset"
-
 
 class ClipStore:
     """A clip store on disk: metadata in memory, frames read when asked for.
 
     Each process opens the file for itself on its first read, so an instance may be pickled and
-    may cross a fork: DataLoader workers never share an HDF5 handle.
+    may cross a fork: DataLoader workers never share an HDF5 handle. Crops of a store built with
+    ``--compression none`` are mapped into memory.
 
     Attributes
     ----------
@@ -64,9 +61,8 @@ class ClipStore:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
-        self._file: h5py.File | None = None
-        self._pid = -1
-        with _opened(self.path) as file:
+        self._file = StoreFile(self.path)
+        with open_hdf5(self.path) as file:
             self._read_root(file)
             self.videos: Mapping[str, VideoInfo] = {
                 name: self._read_video(name, file["videos"].get(name))
@@ -89,7 +85,7 @@ class ClipStore:
             raise DatasetError(
                 f"{self.path} has clip store schema {version}, this software reads "
                 f"{SCHEMA_VERSION}",
-                remedy=f"{_REBUILD} or use the software version {attrs.get('software_version')}",
+                remedy=f"{REBUILD} or use the software version {attrs.get('software_version')}",
             )
         try:
             self.modalities: tuple[StoreModality, ...] = check_modalities(
@@ -108,21 +104,21 @@ class ClipStore:
             self.software_version = str(attrs["software_version"])
         except (KeyError, ValueError, TypeError) as error:
             raise DatasetError(
-                f"{self.path}: root attribute missing or damaged ({error})", remedy=_REBUILD
+                f"{self.path}: root attribute missing or damaged ({error})", remedy=REBUILD
             ) from error
         if not 1 <= self.clip_length <= MAX_CLIP_LENGTH or self.crop_px < 1:
             raise DatasetError(
                 f"{self.path}: clips of {self.clip_length} frames of {self.crop_px} px, expected "
                 f"1 to {MAX_CLIP_LENGTH} frames of at least 1 px",
-                remedy=_REBUILD,
+                remedy=REBUILD,
             )
         if not isinstance(file.get("videos"), h5py.Group):
-            raise DatasetError(f"{self.path} has no /videos group", remedy=_REBUILD)
+            raise DatasetError(f"{self.path} has no /videos group", remedy=REBUILD)
 
     def _read_video(self, name: str, group: object) -> VideoInfo:
         where = f"{self.path}: video {name}"
         if not isinstance(group, h5py.Group):
-            raise DatasetError(f"{where} is no group", remedy=_REBUILD)
+            raise DatasetError(f"{where} is no group", remedy=REBUILD)
         try:
             n_frames = len(_dataset(group, "time_ns"))
             expected = columns(
@@ -137,7 +133,7 @@ class ClipStore:
                     raise DatasetError(
                         f"{where}: {column} is {found.shape} {found.dtype}, expected "
                         f"{shape} {dtype}",
-                        remedy=_REBUILD,
+                        remedy=REBUILD,
                     )
             info = VideoInfo(
                 id=name,
@@ -148,10 +144,10 @@ class ClipStore:
                 source=str(group.attrs["source"]),
             )
         except (KeyError, TypeError) as error:
-            raise DatasetError(f"{where} lacks a part ({error})", remedy=_REBUILD) from error
+            raise DatasetError(f"{where} lacks a part ({error})", remedy=REBUILD) from error
         if info.split not in SPLITS:
             raise DatasetError(
-                f"{where} has split {info.split!r}, expected {', '.join(SPLITS)}", remedy=_REBUILD
+                f"{where} has split {info.split!r}, expected {', '.join(SPLITS)}", remedy=REBUILD
             )
         return info
 
@@ -179,9 +175,21 @@ class ClipStore:
         ]
 
     def read(
-        self, video_id: str, start: int, length: int, modality: StoreModality
+        self,
+        video_id: str,
+        start: int,
+        length: int,
+        modality: StoreModality,
+        *,
+        copy: bool = True,
     ) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """Read consecutive crops.
+
+        Parameters
+        ----------
+        copy : bool
+            False: a read-only view of the file where the store is uncompressed, for callers that
+            copy anyway.
 
         Returns
         -------
@@ -202,8 +210,8 @@ class ClipStore:
             raise DatasetError(
                 f"rows {start}…{start + length} of video {video_id} asked for, it has {n_frames}"
             )
-        crops: NDArray[np.uint8] | NDArray[np.uint16] = self._rows(
-            video_id, modality, slice(start, start + length)
+        crops: NDArray[np.uint8] | NDArray[np.uint16] = self._file.rows(
+            video_id, modality, slice(start, start + length), copy=copy
         )
         return crops
 
@@ -275,9 +283,7 @@ class ClipStore:
 
     def close(self) -> None:
         """Close this process's handle; the next read opens it again."""
-        if self._file is not None and self._pid == os.getpid():
-            self._file.close()
-        self._file = None
+        self._file.close()
 
     def _info(self, video_id: str) -> VideoInfo:
         try:
@@ -287,26 +293,7 @@ class ClipStore:
 
     def _column(self, video_id: str, name: str) -> NDArray[Any]:
         self._info(video_id)
-        return self._rows(video_id, name, slice(None))
-
-    def _rows(self, video_id: str, name: str, rows: slice) -> NDArray[Any]:
-        try:
-            values: NDArray[Any] = self._group(video_id)[name][rows]
-        except (OSError, KeyError) as error:
-            raise DatasetError(
-                f"{self.path}: {name} of video {video_id} cannot be read: damaged ({error})",
-                remedy=_REBUILD,
-            ) from error
-        return values
-
-    def _group(self, video_id: str) -> h5py.Group:
-        if self._file is None or self._pid != os.getpid():
-            self._file = _open(self.path)
-            self._pid = os.getpid()
-        return self._file["videos"][video_id]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None, "_pid": -1}
+        return self._file.rows(video_id, name, slice(None))
 
     def __enter__(self) -> "ClipStore":
         return self
@@ -377,18 +364,6 @@ def describe_store(path: Path | str) -> dict[str, Any]:
         }
 
 
-def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise DatasetError(f"no clip store at {path}")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise DatasetError(
-            f"{path} cannot be read as HDF5: damaged, truncated or something else ({error})",
-            remedy=_REBUILD,
-        ) from error
-
-
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     found = group[name]
     if not isinstance(found, h5py.Dataset):
@@ -406,9 +381,3 @@ def _table(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"{value!r:.40} where a table is expected")
     return value
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    with _open(path) as file:
-        yield file

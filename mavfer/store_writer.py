@@ -7,6 +7,7 @@ them together copies compressed chunks as they are.
 import hashlib
 import json
 import math
+import mmap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -69,7 +70,8 @@ class StoreLayout:
     landmarks : int
         Points a face, 68 or 5.
     compression : {"bitshuffle-lz4", "lzf", "gzip", "none"}
-        The first needs hdf5plugin to read, the others open in any HDF5.
+        The first needs hdf5plugin to read, the others open in any HDF5; "none" lies in the file
+        as in memory and is mapped by the reader.
     """
 
     modalities: tuple[StoreModality, ...] = ("color", "depth", "thermal")
@@ -169,7 +171,7 @@ def write_part(path: Path, entry: VideoEntry, layout: StoreLayout) -> None:
     n_frames = len(entry.time_ns)
     columns = _columns_before_crops(entry)
     _check_columns(entry.id, columns, layout)
-    with h5py.File(path, "x") as file:
+    with _new_file(path) as file:
         group = file.create_group("video")
         for name, values in columns.items():
             group[name] = values
@@ -224,7 +226,7 @@ def assemble_store(
     path.parent.mkdir(parents=True, exist_ok=True)
     parts_bytes = sum(part.stat().st_size for part in parts)
     require_free_space(path.parent, parts_bytes + _SPARE_BYTES)
-    with atomic_output(path, overwrite=overwrite) as partial, h5py.File(partial, "x") as store:
+    with atomic_output(path, overwrite=overwrite) as partial, _new_file(partial) as store:
         videos = store.create_group("videos")
         # How chunks are compressed is no content.
         digest = hashlib.sha256(repr(replace(layout, compression="none")).encode())
@@ -361,8 +363,9 @@ def _write_crops(
             m,
             shape=(n_frames, *shape),
             dtype=crop_dtype(m),
-            chunks=(min(CHUNK_FRAMES, n_frames), *shape) if n_frames else None,
-            **(_filters(layout.compression) if n_frames else {}),
+            **(
+                _storage(layout.compression, min(CHUNK_FRAMES, n_frames), shape) if n_frames else {}
+            ),
         )
         buffers[m] = np.zeros((CHUNK_FRAMES, *shape), crop_dtype(m))
     row = -1
@@ -395,13 +398,20 @@ def _write_crops(
     }
 
 
-def _filters(compression: Compression) -> dict[str, Any]:
+def _storage(compression: Compression, chunk_frames: int, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Say how HDF5 lays a data set out: in chunks, or uncompressed in one piece to be mapped."""
+    chunks = (chunk_frames, *shape)
     match compression:
         case "bitshuffle-lz4":
-            return dict(hdf5plugin.Bitshuffle(cname="lz4"))
+            return {"chunks": chunks, **hdf5plugin.Bitshuffle(cname="lz4")}
         case "lzf":
-            return {"compression": "lzf", "shuffle": True}
+            return {"chunks": chunks, "compression": "lzf", "shuffle": True}
         case "gzip":
-            return {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+            return {"chunks": chunks, "compression": "gzip", "compression_opts": 4, "shuffle": True}
         case "none":
             return {}
+
+
+def _new_file(path: Path) -> h5py.File:
+    """Create an HDF5 file whose large data sets begin on a page, so that they map aligned."""
+    return h5py.File(path, "x", alignment_threshold=1 << 16, alignment_interval=mmap.PAGESIZE)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from mavfer.clips import ClipRef
 from mavfer.splits import Split
@@ -100,7 +100,7 @@ class ClipDataset(Dataset[Batch]):
         crops = {}
         for modality in self._config.modalities:
             frames = self._store.read(
-                ref.video_id, ref.start, length, cast(StoreModality, modality)
+                ref.video_id, ref.start, length, cast(StoreModality, modality), copy=False
             )
             known = usable[modality][ref.start : ref.start + length]
             crops[modality] = torch.from_numpy(frames[nearest_known(known)])
@@ -108,11 +108,10 @@ class ClipDataset(Dataset[Batch]):
 
 
 def collate(samples: Sequence[Batch]) -> Batch:
-    """Stack single clips into a batch."""
-    names = samples[0].crops
+    """Stack single clips into a batch; in a worker, straight into memory the parent sees."""
     return Batch(
-        {name: torch.stack([sample.crops[name] for sample in samples]) for name in names},
-        torch.stack([sample.labels for sample in samples]),
+        default_collate([sample.crops for sample in samples]),
+        default_collate([sample.labels for sample in samples]),
     )
 
 

@@ -177,6 +177,48 @@ def test_same_content_same_fingerprint_whatever_the_order(tmp_path: Path, store_
     assert open_store(tmp_path / "other.h5").fingerprint != fingerprint
 
 
+def test_an_uncompressed_store_is_mapped_where_its_bytes_lie(tmp_path: Path) -> None:
+    path = tmp_path / "plain.h5"
+    layout = StoreLayout(crop_px=CROP_PX, compression="none")
+    write_store(path, [entry("v", "A", 20, 4)], layout=layout, splits=SPLITS)
+    with h5py.File(path) as file:
+        offset = file["videos/v/depth"].id.get_offset()
+    expected = crops_of(20, 4)["depth"]
+    mapped = np.memmap(path, np.uint16, "r", offset, shape=expected.shape)
+    np.testing.assert_array_equal(mapped, expected)
+    store = open_store(path)
+    view = store.read("v", 3, 5, "depth", copy=False)
+    np.testing.assert_array_equal(view, expected[3:8])
+    assert not view.flags.writeable
+    assert view.flags.aligned
+    copied = store.read("v", 3, 5, "depth")
+    copied[:] = 0
+    np.testing.assert_array_equal(store.read("v", 3, 5, "depth"), expected[3:8])
+
+
+def test_the_reader_keeps_few_data_sets_open(tmp_path: Path) -> None:
+    path = tmp_path / "many.h5"
+    entries = [entry(f"v{i}", "A", 2, i) for i in range(50)]
+    write_store(path, entries, layout=LAYOUT, splits=SPLITS)
+    store = open_store(path)
+    for _ in range(2):
+        for i in range(50):
+            for modality in store.modalities:
+                np.testing.assert_array_equal(
+                    store.read(f"v{i}", 0, 2, modality), crops_of(2, i)[modality]
+                )
+    assert len(store._file._sources) < 100
+
+
+def test_the_reader_is_part_of_the_package() -> None:
+    import mavfer
+
+    assert mavfer.ClipStore is ClipStore
+    assert mavfer.open_store is open_store
+    with pytest.raises(AttributeError, match="no attribute 'closet'"):
+        mavfer.closet  # type: ignore[attr-defined]  # noqa: B018
+
+
 def _sum_in_another_process(store: ClipStore) -> int:
     return int(store.read("v1", 0, 37, "color").sum())
 
