@@ -13,6 +13,8 @@ NS_PER_S = 1_000_000_000
 COMMENT = "#"
 MAX_TIME_S = 1e5
 """Longest session that a label can belong to: a day and a bit; a typo is found, not gridded."""
+MAX_FILE_BYTES = 512 * 2**20
+"""Some 15 million ratings; more would not fit into a laptop's memory while they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,33 @@ class Row:
         return value
 
 
-def read_text(path: Path) -> str:
-    """Read a UTF-8 file, with or without a byte order mark."""
+def read_text(path: Path, *, expected: str = "a CSV file") -> str:
+    """Read a UTF-8 file, with or without a byte order mark.
+
+    Raises
+    ------
+    AnnotationError
+        Missing, a folder or device, larger than `MAX_FILE_BYTES`, or no UTF-8.
+    """
+    if not path.exists():
+        raise AnnotationError(f"{path} does not exist")
+    if path.is_dir():
+        raise AnnotationError(f"{path} is a folder, expected {expected}")
+    if not path.is_file():
+        raise AnnotationError(f"{path} is a pipe, socket or device, expected {expected}")
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise AnnotationError(
+            f"{path} has {size / 2**20:.0f} MiB, a file of ratings has at most "
+            f"{MAX_FILE_BYTES / 2**20:.0f}",
+            remedy="split it by session, or check that it is the right file",
+        )
     try:
         return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise AnnotationError(f"{path} does not exist") from None
-    except IsADirectoryError:
-        raise AnnotationError(f"{path} is a folder, expected a CSV file") from None
     except UnicodeDecodeError as error:
         raise AnnotationError(
-            f"{path} is not UTF-8 text (byte {error.start}), expected a CSV file"
+            f"{path} is not UTF-8 text (byte {error.start}), expected {expected}",
+            remedy="save it as UTF-8",
         ) from None
 
 
