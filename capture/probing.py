@@ -65,6 +65,7 @@ class ProbeServer:
         self._thread.join()
 
     def _serve(self) -> None:
+        began_ns = self._clock.monotonic_ns()  # on a machine just booted, zero is minutes ago
         with self._socket:
             while not self._ended.is_set():
                 if not self._socket.poll(_POLL_MS):
@@ -83,7 +84,7 @@ class ProbeServer:
                 self._socket.send_multipart([parts[0], *pack(reply)])
                 self._on_contact()
                 for probe in request.body.finished:
-                    if _can_be(probe, t1_ns):
+                    if _can_be(probe, began_ns, t1_ns):
                         self._on_probe(probe)
 
 
@@ -180,10 +181,11 @@ class Prober:
         return True
 
 
-def _can_be(probe: ClockProbe, now_ns: int) -> bool:
+def _can_be(probe: ClockProbe, began_ns: int, now_ns: int) -> bool:
     """Tell whether a probe says what this daemon can have answered some minutes ago."""
     there_ns, away_ns = probe.t2_ns - probe.t1_ns, probe.t3_ns - probe.t0_ns
-    return now_ns - _LOG_WITHIN_NS < probe.t1_ns <= probe.t2_ns < now_ns and away_ns >= there_ns
+    since_ns = max(began_ns, now_ns - _LOG_WITHIN_NS)
+    return since_ns <= probe.t1_ns <= probe.t2_ns < now_ns and away_ns >= there_ns
 
 
 def _connect(
