@@ -14,9 +14,9 @@ from torch.nn.functional import conv2d, conv3d
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.figure import emit
-from model.config import preset
 from model.initialise import build_network
 from model.network import RecurrentAttentionNetwork
+from model.presets import preset
 from model.recurrent import ConvLSTM
 
 _MODALITIES = ("color", "depth", "thermal")

@@ -1,4 +1,4 @@
-"""From hidden states to the attention cube: the spatial softmax of eq. 3 and its two variants."""
+"""From hidden states to the attention cube: the spatial softmax of eq. 3 and its variants."""
 
 from typing import Literal
 
@@ -15,11 +15,12 @@ class SpatialSoftmax(nn.Module):
     ``literal`` is eq. 3: the weights of a frame sum to 1, so at 96x96 a feature is multiplied by
     about 1/9216 and the network does not train (docs/decisions/0060). ``mean1`` multiplies by the
     number of pixels: the mean weight is 1 and the map is the same up to that constant.
+    ``residual`` adds 1 to that, so that no pixel is lost and the mean weight is 2.
     ``standardise`` first gives the logits of each frame mean 0 and sd 1 and multiplies them by a
     learnable gain, so that the contrast does not depend on how much three recurrent layers damp.
     """
 
-    def __init__(self, kind: Literal["mean1", "literal", "standardise"]) -> None:
+    def __init__(self, kind: Literal["mean1", "literal", "standardise", "residual"]) -> None:
         super().__init__()
         self.kind = kind
         if kind == "standardise":
@@ -35,4 +36,6 @@ class SpatialSoftmax(nn.Module):
         attention = torch.softmax(flat, -1)
         if self.kind != "literal":
             attention = attention * flat.shape[-1]
+        if self.kind == "residual":
+            attention = 1 + attention
         return attention.reshape(logits.shape)

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from capture.files import atomic_output
 
+from .architectures import construct
 from .config import ModelConfig, TrainConfig
 from .errors import CheckpointError, ModelError
-from .network import RecurrentAttentionNetwork
+from .prediction import Network
 from .preprocess import Stats, check_stats
 
 FORMAT = "mavfer-checkpoint"
@@ -110,7 +111,7 @@ class CheckpointInfo:
 
 def save_checkpoint(
     path: Path,
-    network: RecurrentAttentionNetwork,
+    network: Network,
     info: CheckpointInfo,
     *,
     extra: Mapping[str, Tensor] | None = None,
@@ -155,12 +156,12 @@ def read_info(path: Path) -> CheckpointInfo:
 
 def load_checkpoint(
     path: Path, *, device: torch.device | str = "cpu"
-) -> tuple[RecurrentAttentionNetwork, CheckpointInfo]:
+) -> tuple[Network, CheckpointInfo]:
     """Read a network in evaluation mode.
 
     Returns
     -------
-    (RecurrentAttentionNetwork, CheckpointInfo)
+    (Network, CheckpointInfo)
 
     Raises
     ------
@@ -173,14 +174,14 @@ def load_checkpoint(
 
 def load_tensors(
     path: Path, *, device: torch.device | str = "cpu"
-) -> tuple[RecurrentAttentionNetwork, CheckpointInfo, dict[str, Tensor]]:
+) -> tuple[Network, CheckpointInfo, dict[str, Tensor]]:
     """Read a network, its info and the tensors stored beside the weights."""
     info = read_info(path)
     # On the meta device a network costs nothing: a config that asks for terabytes is compared
     # with the file and refused before anything is allocated.
     try:
         with torch.device("meta"):
-            expected = RecurrentAttentionNetwork(info.model).state_dict()
+            expected = construct(info.model).state_dict()
     except (RuntimeError, OverflowError, ModelError) as error:
         raise CheckpointError(f"{path}: no such network can be built ({error})") from error
     with safe_open(path, framework="pt", device=str(device)) as file:
@@ -205,6 +206,6 @@ def load_tensors(
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: weight {name} holds values that are not finite")
     with torch.random.fork_rng(devices=[]):
-        network = RecurrentAttentionNetwork(info.model).to(device)
+        network = construct(info.model).to(device)
     network.load_state_dict(weights)
     return network, info, extra

@@ -1,20 +1,18 @@
 """What a network is and how it is trained, as values that travel with every checkpoint.
 
-Two presets. ``paper`` is the network and the hyper-parameters of the MRAN paper (sections III and
-V.A, Table I) under the reading of docs/decisions/0060. ``small`` deviates from it on purpose so
-that a network learns in minutes on two cores; docs/decisions/0061 lists each deviation.
+Presets are `model.presets`. What an architecture is: `model.catalogue`.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from .catalogue import FACTS, Architecture, Facts
 from .errors import ModelError
 from .strict import from_object
 
-Architecture = Literal["mran", "uran"]
-Preset = Literal["paper", "small"]
 MODALITIES = ("color", "depth", "thermal")
 DIMENSIONS = ("valence", "arousal")
+CATEGORY = "category"
 CHANNELS = {"color": 3, "depth": 1, "thermal": 1}
 _ENCODER_REDUCTION = 8  # three 2x2 pools
 _HEAD_POOLS = 4
@@ -27,38 +25,55 @@ MAX_SEED = 2**63 - 1
 class ModelConfig:
     """The network, completely: two equal configs build networks of equal shape.
 
+    Fields that an architecture has no use for are ignored by it.
+
     Attributes
     ----------
-    architecture : {"mran", "uran"}
-        ``mran``: the first modality carries the features, the others guide its attention.
-        ``uran``: one modality, no guides.
+    architecture : str
+        A name of `model.catalogue`.
     modalities : tuple of str
-        Among color, depth, thermal; the target first.
+        Among color, depth, thermal. With guides: the target, which carries the features, first.
     outputs : tuple of str
-        The predicted dimensions: valence, arousal or both.
+        The predicted dimensions, valence, arousal or both; or ``category`` alone.
     input_px : int
         Side of the square input, a multiple of 16. The paper's fc1 (9216 = 6·6·256) means 96.
     clip_length : int
         Frames of a clip: a power of two or a multiple of 16.
     width : float
-        Multiplies every channel count of Table I except inputs and the 1-channel lstm3.
+        Multiplies every channel count except inputs and the 1-channel lstm3.
     fc_units : int
-        Outputs of fc1.
+        Outputs of fc1: 1024 in Table I.
     dropout : float
-        Probability between fc1 and fc2.
+        Probability between fully connected layers.
     peephole : {"paper", "hadamard", "none"}
         ``paper``: eq. 1 as printed, a convolution of c[t-1] on i and f and a Hadamard product with
         c[t] on o. ``hadamard``: on all three, as in the ConvLSTM that the paper cites.
     forget_input : {"target", "thermal"}
         Input features of the guided forget gate. Eq. 2 prints x^F (``thermal``), taken for a typo.
-    attention : {"mean1", "literal", "standardise"}
-        ``literal`` is eq. 3, ``mean1`` eq. 3 times H·W, ``standardise`` (a deviation) standardises
-        the logits over each frame with a learnable gain before ``mean1``.
-    upsampling : {"deconvolution", "bilinear"}
-        ``bilinear`` (a deviation) is a 1x1 convolution with bilinear interpolation.
-    normalisation : {"store", "clip"}
+    attention : {"mean1", "literal", "standardise", "residual"}
+        ``literal`` is eq. 3, ``mean1`` eq. 3 times H·W, ``residual`` 1 + ``mean1``,
+        ``standardise`` (a deviation) standardises the logits over each frame with a learnable gain
+        before ``mean1``.
+    upsampling : {"deconvolution", "bilinear", "nearest"}
+        ``bilinear`` and ``nearest`` (deviations) interpolate after a 1x1 convolution.
+    normalisation : {"store", "clip", "imagenet", "vgg_face"}
         ``store``: mean and sd of the store's training split. ``clip`` (a deviation): color by the
-        clip's mean and sd, depth and thermal relative to the face of each frame.
+        clip's mean and sd, depth and thermal relative to the face of each frame. ``imagenet``,
+        ``vgg_face``: what weights published under these names expect of color.
+    categories : tuple of str
+        Names of the classes where the output is ``category``: scores are their logits.
+    guide_step : {"previous", "same"}
+        Hidden states with which guides enter step t: those of t - 1 (eq. 2 as printed) or of t.
+    label : {"mean", "last", "center", "frames"}
+        What a clip's score stands for: the mean of its frames' labels, the label of the last or
+        the middle frame, or, with a score for each frame, all of them.
+    rate : {"4", "native"}
+        ``4``: frames nearest to a grid of 4 Hz, so that 16 are 4 s. ``native``: consecutive frames
+        as stored.
+    backbone_px : int
+        Side to which frames are resized for VGG and ResNet trunks.
+    recurrent_units, recurrent_layers : int
+        Of recurrent layers over frame-wise features.
     """
 
     architecture: Architecture
@@ -71,25 +86,67 @@ class ModelConfig:
     dropout: float = 0.5
     peephole: Literal["paper", "hadamard", "none"] = "paper"
     forget_input: Literal["target", "thermal"] = "target"
-    attention: Literal["mean1", "literal", "standardise"] = "mean1"
-    upsampling: Literal["deconvolution", "bilinear"] = "deconvolution"
-    normalisation: Literal["store", "clip"] = "store"
+    attention: Literal["mean1", "literal", "standardise", "residual"] = "mean1"
+    upsampling: Literal["deconvolution", "bilinear", "nearest"] = "deconvolution"
+    normalisation: Literal["store", "clip", "imagenet", "vgg_face"] = "store"
+    categories: tuple[str, ...] = ()
+    guide_step: Literal["previous", "same"] = "previous"
+    label: Literal["mean", "last", "center", "frames"] = "mean"
+    rate: Literal["4", "native"] = "4"
+    backbone_px: int = 224
+    recurrent_units: int = 128
+    recurrent_layers: int = 2
 
     def __post_init__(self) -> None:
         _check_names("modalities", self.modalities, MODALITIES)
-        _check_names("outputs", self.outputs, DIMENSIONS)
-        if self.architecture == "uran" and len(self.modalities) != 1:
-            raise ModelError(
-                f"uran takes one modality, got {', '.join(self.modalities)}",
-                remedy="choose one, or mran",
-            )
-        if self.architecture == "mran" and len(self.modalities) < 2:
-            raise ModelError(
-                f"mran takes a target and at least one guide, got {', '.join(self.modalities)}",
-                remedy="add a guide modality, or choose uran",
-            )
+        self._check_architecture()
+        self._check_outputs()
+        self._check_sizes()
         if self.forget_input == "thermal" and "thermal" not in self.modalities[1:]:
             raise ModelError("forget_input thermal needs thermal among the guides")
+        if self.normalisation in ("imagenet", "vgg_face") and self.modalities != ("color",):
+            raise ModelError(
+                f"normalisation {self.normalisation} is of color alone, "
+                f"got {', '.join(self.modalities)}",
+                remedy="use normalisation=store or clip",
+            )
+
+    def _check_architecture(self) -> None:
+        if self.architecture not in FACTS:
+            raise ModelError(
+                f"no architecture {self.architecture!r}", remedy=f"known: {', '.join(FACTS)}"
+            )
+        taken, given = self.facts.modalities, ", ".join(self.modalities)
+        if taken == "one" and len(self.modalities) != 1:
+            raise ModelError(
+                f"{self.architecture} takes one modality, got {given}",
+                remedy="choose one, or mran" if self.architecture == "uran" else "choose one",
+            )
+        if taken == "several" and len(self.modalities) < 2:
+            raise ModelError(
+                f"{self.architecture} takes a target and at least one guide, got {given}",
+                remedy="add a guide modality, or choose uran",
+            )
+
+    def _check_outputs(self) -> None:
+        if CATEGORY not in self.outputs:
+            _check_names("outputs", self.outputs, DIMENSIONS)
+            if self.categories:
+                raise ModelError(
+                    f"categories {', '.join(self.categories)} with outputs "
+                    f"{', '.join(self.outputs)}",
+                    remedy="predict outputs category, or leave the categories out",
+                )
+            return
+        if self.outputs != (CATEGORY,):
+            raise ModelError(f"outputs {', '.join(self.outputs)}: category stands alone")
+        if len(set(self.categories)) != len(self.categories) or len(self.categories) < 2:
+            raise ModelError(
+                f"categories {', '.join(self.categories) or '(none)'}: expected two or more "
+                "different names"
+            )
+
+    def _check_sizes(self) -> None:
         if not 0 < self.input_px <= _MAX_SIDE or self.input_px % 2**_HEAD_POOLS:
             raise ModelError(
                 f"input_px is {self.input_px}, expected a multiple of 16 up to {_MAX_SIDE}"
@@ -106,6 +163,28 @@ class ModelConfig:
                 f"width {self.width}, fc_units {self.fc_units}, dropout {self.dropout}: "
                 "expected 0 < width <= 8, 0 < fc_units <= 65536, 0 <= dropout < 1"
             )
+        if not 32 <= self.backbone_px <= _MAX_SIDE:
+            raise ModelError(f"backbone_px is {self.backbone_px}, expected 32 to {_MAX_SIDE}")
+        if not 0 < self.recurrent_units <= _MAX_UNITS or not 0 < self.recurrent_layers <= 16:
+            raise ModelError(
+                f"recurrent_units {self.recurrent_units}, recurrent_layers "
+                f"{self.recurrent_layers}: expected 1 to {_MAX_UNITS} and 1 to 16"
+            )
+
+    @property
+    def facts(self) -> Facts:
+        """What the catalogue says of the architecture."""
+        return FACTS[self.architecture]
+
+    @property
+    def categorical(self) -> bool:
+        """Whether scores are logits of categories."""
+        return self.outputs == (CATEGORY,)
+
+    @property
+    def n_scores(self) -> int:
+        """Numbers that a clip (or frame) is given: dimensions or categories."""
+        return len(self.categories) if self.categorical else len(self.outputs)
 
     @property
     def target(self) -> str:
@@ -149,10 +228,19 @@ class TrainConfig:
         Of Adam, after `warmup_steps` steps of linear rise.
     gradient_clip : float or None
         Largest norm of the gradient.
+    loss : {"mse", "l1", "epsilon", "ccc"}
+        ``mse`` reads eq. 5 as its text, ``l1`` as it is printed for one output; ``epsilon`` is the
+        epsilon-insensitive loss, ``ccc`` 1 - CCC of the batch. Categories: cross entropy, always.
+    epsilon : float
+        Errors up to it cost nothing with the loss ``epsilon``.
     ccc_weight : float
-        The loss is the mean squared error + ccc_weight · (1 - CCC of the batch).
-    initialisation : {"xavier", "he"}
-        ``xavier``: Xavier-uniform everywhere. ``he``: He-normal in encoders and 3D convolutions.
+        Adds ccc_weight · (1 - CCC of the batch) to the loss.
+    initialisation : {"xavier", "he", "pretrained"}
+        ``xavier``: Xavier-uniform everywhere. ``he``: He-normal in encoders and convolutions.
+        ``pretrained``: what the file `pretrained` holds, the rest as ``he``; without a file the
+        run does not start.
+    pretrained : str or None
+        Path of published weights for VGG and ResNet trunks (`model.pretrained`).
     output_gain : float
         Scales fc2 at initialisation, so that tanh starts in its linear part.
     flip : bool
@@ -167,6 +255,8 @@ class TrainConfig:
         Clips with a smaller share of frames with a face are left out.
     cache : {"none", "prepared"}
         ``prepared`` keeps all clips normalised and reduced in memory.
+    checkpointing : bool
+        Compute activations again backwards: about half the memory, a third more time.
     """
 
     seed: int = 0
@@ -175,8 +265,11 @@ class TrainConfig:
     learning_rate: float = 1e-4
     warmup_steps: int = 0
     gradient_clip: float | None = None
+    loss: Literal["mse", "l1", "epsilon", "ccc"] = "mse"
+    epsilon: float = 0.1
     ccc_weight: float = 0.0
-    initialisation: Literal["xavier", "he"] = "xavier"
+    initialisation: Literal["xavier", "he", "pretrained"] = "xavier"
+    pretrained: str | None = None
     output_gain: float = 1.0
     flip: bool = True
     contrast_jitter: float = 0.2
@@ -185,6 +278,7 @@ class TrainConfig:
     patience: int | None = 20
     min_valid_share: float = 0.5
     cache: Literal["none", "prepared"] = "none"
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_steps", "validate_every"):
@@ -197,6 +291,8 @@ class TrainConfig:
                 f"learning_rate {self.learning_rate}, warmup_steps {self.warmup_steps}, "
                 f"ccc_weight {self.ccc_weight}: expected > 0, >= 0, >= 0"
             )
+        if self.epsilon < 0:
+            raise ModelError(f"epsilon is {self.epsilon}, expected at least 0")
         if not 0 <= self.min_valid_share <= 1:
             raise ModelError(f"min_valid_share is {self.min_valid_share}, expected 0 to 1")
 
@@ -208,48 +304,6 @@ class TrainConfig:
     def from_object(cls, value: object, *, where: str = "train config") -> Self:
         """Read a parsed JSON object strictly; `ModelError` names what is wrong."""
         return from_object(cls, value, where=where)
-
-
-def preset(
-    name: Preset,
-    *,
-    architecture: Architecture,
-    modalities: tuple[str, ...],
-    outputs: tuple[str, ...] = ("valence",),
-) -> tuple[ModelConfig, TrainConfig]:
-    """Return the configurations of a preset; refine them with `dataclasses.replace`."""
-    if name == "paper":
-        model = ModelConfig(architecture, modalities, outputs)
-        # Section V.A: mini-batches of 4 clips for MRAN, 8 for URAN.
-        return model, TrainConfig(batch_size=4 if architecture == "mran" else 8)
-    if name != "small":
-        raise ModelError(f"no preset {name!r}, expected 'paper' or 'small'")
-    model = ModelConfig(
-        architecture,
-        modalities,
-        outputs,
-        input_px=32,
-        width=0.25,
-        fc_units=128,
-        dropout=0.1,
-        attention="standardise",
-        upsampling="bilinear",
-        normalisation="clip",
-    )
-    train = TrainConfig(
-        batch_size=8,
-        max_steps=500,
-        learning_rate=1e-3,
-        warmup_steps=30,
-        gradient_clip=1.0,
-        ccc_weight=0.3,
-        initialisation="he",
-        output_gain=0.1,
-        validate_every=25,
-        patience=None,
-        cache="prepared",
-    )
-    return model, train
 
 
 def _check_names(what: str, names: tuple[str, ...], known: tuple[str, ...]) -> None:

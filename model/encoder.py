@@ -28,14 +28,14 @@ class SpatialEncoder(nn.Sequential):
 
 
 class Upsampling(nn.Module):
-    """Double height and width: the deconvolution of Table I, or bilinear after a 1x1 convolution.
+    """Double height and width: the deconvolution of Table I, or a 1x1 convolution, interpolated.
 
-    The 1x1 convolution commutes with the interpolation, so it runs on the smaller image.
+    The 1x1 convolution commutes with both interpolations, so it runs on the smaller image.
 
     Parameters
     ----------
     channels : int
-    kind : {"deconvolution", "bilinear"}
+    kind : {"deconvolution", "bilinear", "nearest"}
     bias : bool
         False before a softmax over space, which no constant can change.
     learnable : bool
@@ -45,7 +45,7 @@ class Upsampling(nn.Module):
     def __init__(
         self,
         channels: int,
-        kind: Literal["deconvolution", "bilinear"],
+        kind: Literal["deconvolution", "bilinear", "nearest"],
         *,
         bias: bool = True,
         learnable: bool = True,
@@ -63,4 +63,6 @@ class Upsampling(nn.Module):
         y: Tensor = self.layer(x.flatten(0, 1))
         if self.kind == "bilinear":
             y = functional.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
+        elif self.kind == "nearest":
+            y = functional.interpolate(y, scale_factor=2.0, mode="nearest")
         return torch.unflatten(y, 0, x.shape[:2])

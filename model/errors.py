@@ -7,5 +7,9 @@ class ModelError(MavferError, ValueError):
     """A network, a training run or an evaluation was asked for something that cannot be."""
 
 
+class ModelWarning(UserWarning):
+    """Something was asked for that can be, and is known to end badly."""
+
+
 class CheckpointError(ModelError):
     """A checkpoint is missing, damaged, foreign or of another network."""

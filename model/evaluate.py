@@ -24,7 +24,7 @@ from .knock_out import (
     uniform_attention,
     zero_guides,
 )
-from .network import Prediction, RecurrentAttentionNetwork
+from .prediction import AttentionNetwork, Network, Prediction
 from .preprocess import prepare
 from .scores import Scores, score_outputs
 
@@ -134,7 +134,7 @@ class Evaluation:
 
 @torch.inference_mode()
 def evaluate(
-    network: RecurrentAttentionNetwork,
+    network: Network,
     info: CheckpointInfo,
     store: ClipStore,
     *,
@@ -148,7 +148,7 @@ def evaluate(
 
     Parameters
     ----------
-    network : RecurrentAttentionNetwork
+    network : Network
         On the device to use.
     info : CheckpointInfo
     store : ClipStore
@@ -190,7 +190,7 @@ def evaluate(
     shown: dict[int, NDArray[np.float32]] = {}
     for rows, prediction in runner.batches():
         predicted[rows] = prediction.score.cpu().numpy()
-        density = _density(prediction.attention, config)
+        density = _density(prediction, config)
         maps[rows] = density.mean(0)[:, 0].cpu().numpy()
         for position, row in enumerate(rows):
             if row in wanted:
@@ -216,7 +216,7 @@ class _Runner:
 
     def __init__(
         self,
-        network: RecurrentAttentionNetwork,
+        network: Network,
         info: CheckpointInfo,
         dataset: ClipDataset,
         knock_out: KnockOut | None,
@@ -239,6 +239,8 @@ class _Runner:
         """Average the attention over all clips and steps, (1, 1, 1, h, w)."""
         total: Tensor | None = None
         for rows, prediction in self.batches():
+            if prediction.attention is None:
+                raise ModelError(f"a {self._info.model.architecture} has no attention")
             part = prediction.attention.mean(0).sum(0) / len(self._dataset)
             total = part if total is None else total + part
             del rows
@@ -260,17 +262,23 @@ class _Runner:
     def _predict(self, clips: dict[str, Tensor]) -> Prediction:
         prediction: Prediction = self._network(clips)
         target = clips[self._info.model.target]
+        if not isinstance(self._network, AttentionNetwork):
+            # Without attention no pixel is preferred.
+            return Prediction(prediction.score, torch.ones_like(target[:, :, :1]))
         if self._knock_out == "uniform-attention":
-            attention = uniform_attention(prediction.attention, self._info.model)
+            attention = uniform_attention(target[:, :, :1], self._info.model)
         elif self.replacement is not None:
-            attention = self.replacement.expand_as(prediction.attention)
+            attention = self.replacement.expand_as(target[:, :, :1])
         else:
             return prediction
         return Prediction(self._network.recognise(target, attention), attention)
 
 
-def _density(attention: Tensor, config: ModelConfig) -> Tensor:
+def _density(prediction: Prediction, config: ModelConfig) -> Tensor:
     """Scale attention so that 1 is uniform."""
+    attention = prediction.attention
+    if attention is None:
+        raise ModelError(f"a {config.architecture} has no attention")
     pixels = attention.shape[-1] * attention.shape[-2]
     return attention * pixels if config.attention == "literal" else attention
 

@@ -5,7 +5,14 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from .config import ModelConfig
+
 _STAGES = 4
+
+
+def scores_of(values: Tensor, config: ModelConfig) -> Tensor:
+    """Bound the outputs of the last layer to [-1, 1]; logits of categories stay as they are."""
+    return values if config.categorical else torch.tanh(values)
 
 
 class RecognitionHead(nn.Module):
@@ -13,44 +20,38 @@ class RecognitionHead(nn.Module):
 
     Table I prints 256/256 for conv4 although pool3 gives 128 channels; fc1's 9216 inputs fix its
     outputs at 256, so conv4 is read as 128/256. A clip that has become one frame is pooled in
-    space only.
+    space only. Where the config's label is ``frames``, fc2 has a set of outputs for each frame.
 
     Parameters
     ----------
-    channels : tuple of int
-        Inputs of conv1 and outputs of conv1 to conv4: (32, 32, 64, 128, 256) in the paper.
-    clip_length, size_px : int
-    fc_units : int
-    n_outputs : int
-    dropout : float
+    config : ModelConfig
     """
 
-    def __init__(
-        self,
-        channels: tuple[int, int, int, int, int],
-        *,
-        clip_length: int,
-        size_px: int,
-        fc_units: int,
-        n_outputs: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.config = config
+        # conv1's inputs, then the outputs of conv1 to conv4.
+        channels = [config.channels(paper) for paper in (32, 32, 64, 128, 256)]
         stages: list[nn.Module] = []
-        length = clip_length
+        length = config.clip_length
         for inputs, outputs in itertools.pairwise(channels):
             pool = (2 if length > 1 else 1, 2, 2)
             stages += [nn.Conv3d(inputs, outputs, 3, padding=1), nn.MaxPool3d(pool), nn.ReLU()]
             length = max(1, length // 2)
         self.features = nn.Sequential(*stages)
-        side = size_px // 2**_STAGES
-        self.fc1 = nn.Linear(channels[-1] * length * side * side, fc_units)
-        self.dropout = nn.Dropout(dropout)
-        self.fc2 = nn.Linear(fc_units, n_outputs)
+        side = config.input_px // 2**_STAGES
+        frames = config.clip_length if config.label == "frames" else 1
+        self.fc1 = nn.Linear(channels[-1] * length * side * side, config.fc_units)
+        self.dropout = nn.Dropout(config.dropout)
+        self.fc2 = nn.Linear(config.fc_units, frames * config.n_scores)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map attended features (B, C, T, H, W) to scores (B, n_outputs) in [-1, 1]."""
+        """Map attended features (B, C, T, H, W) to scores (B, K) or (B, T, K)."""
         # contiguous(): fc1's weights are laid out for channels first whatever the memory format.
         flat = self.features(x).contiguous().flatten(1)  # (B, 9216)
         hidden = self.dropout(torch.relu(self.fc1(flat)))  # (B, 1024)
-        return torch.tanh(self.fc2(hidden))
+        scores = scores_of(self.fc2(hidden), self.config)
+        if self.config.label == "frames":
+            frames: Tensor = torch.unflatten(scores, 1, (self.config.clip_length, -1))
+            return frames
+        return scores

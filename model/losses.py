@@ -2,6 +2,9 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from .config import ModelConfig, TrainConfig
 
 _EPSILON = 1e-8
 
@@ -14,14 +17,41 @@ def concordance(predicted: Tensor, gold: Tensor) -> Tensor:
     return 2 * (p * g).mean(0) / (spread + _EPSILON)
 
 
-def regression_loss(predicted: Tensor, gold: Tensor, *, ccc_weight: float) -> Tensor:
-    """Mean squared error (eq. 5) plus, where asked for, ccc_weight · (1 - CCC of the batch).
+def training_loss(
+    predicted: Tensor, gold: Tensor, model: ModelConfig, train: TrainConfig
+) -> Tensor:
+    """Return what a step minimises.
 
     Parameters
     ----------
-    predicted, gold : (B, K) float
+    predicted : (B, K) or (B, T, K) float
+        Scores, or logits of K categories.
+    gold : (B, K) or (B, T, K) float
+        NaN where a frame has no label. Categories: (B, 1) or (B, T, 1), the number of the
+        category.
+    model : ModelConfig
+    train : TrainConfig
+        ``loss``, ``epsilon``, ``ccc_weight``.
     """
-    squared = torch.mean((predicted - gold) ** 2)
-    if not ccc_weight:
-        return squared
-    return squared + ccc_weight * (1 - concordance(predicted, gold)).mean()
+    if model.categorical:
+        return _cross_entropy(predicted.flatten(0, -2), gold.flatten())
+    predicted, gold = predicted.flatten(0, -2), gold.flatten(0, -2)
+    labelled = torch.isfinite(gold).all(-1)
+    predicted, gold = predicted[labelled], gold[labelled]
+    if train.loss == "ccc":
+        return (1 - concordance(predicted, gold)).mean()
+    error = predicted - gold
+    if train.loss == "l1":
+        loss = error.abs().mean()
+    elif train.loss == "epsilon":
+        loss = (error.abs() - train.epsilon).clamp_min(0).mean()
+    else:
+        loss = (error * error).mean()
+    if train.ccc_weight:
+        loss = loss + train.ccc_weight * (1 - concordance(predicted, gold)).mean()
+    return loss
+
+
+def _cross_entropy(logits: Tensor, category: Tensor) -> Tensor:
+    labelled = torch.isfinite(category)
+    return functional.cross_entropy(logits[labelled], category[labelled].long())

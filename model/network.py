@@ -1,4 +1,4 @@
-"""MRAN and URAN assembled (section III of the paper, Table I)."""
+"""MRAN and URAN assembled (section III of the paper, Table I), and both without recurrence."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, cast
@@ -10,23 +10,10 @@ from .attention import SpatialSoftmax
 from .config import CHANNELS, ModelConfig
 from .encoder import SpatialEncoder, Upsampling
 from .head import RecognitionHead
-from .recurrent import ConvLSTM
+from .prediction import AttentionNetwork, Prediction
+from .recurrent import ConvLSTM, Convolution
 
 _LSTM_LAYERS = 3
-
-
-class Prediction(NamedTuple):
-    """What a network says about a batch.
-
-    Attributes
-    ----------
-    score : (B, n_outputs) float, in [-1, 1]
-    attention : (T, B, 1, H, W) float
-        One map a frame, at the input's resolution.
-    """
-
-    score: Tensor
-    attention: Tensor
 
 
 class Stream(nn.Module):
@@ -46,12 +33,15 @@ class Stream(nn.Module):
         widths = ((c128, c64), (c64, c32), (c32, 1))
         self.encoder = SpatialEncoder(CHANNELS[modality], (c32, c64, c128))
         self.lstms = nn.ModuleList(
-            ConvLSTM(
+            Convolution(inputs, hidden, n_guides=n_guides)
+            if config.architecture == "spatial"
+            else ConvLSTM(
                 inputs,
                 hidden,
                 size_px=config.hidden_px * 2**layer,
                 n_guides=n_guides,
                 peephole=config.peephole,
+                guide_step=config.guide_step,
             )
             for layer, (inputs, hidden) in enumerate(widths)
         )
@@ -68,8 +58,8 @@ class Stream(nn.Module):
         return entering
 
 
-class RecurrentAttentionNetwork(nn.Module):
-    """MRAN, or URAN where the config names one modality.
+class RecurrentAttentionNetwork(AttentionNetwork):
+    """MRAN, or URAN where the config names one modality; ``spatial``: either without recurrence.
 
     The guides never depend on the target, so their streams run first for the whole clip and their
     contribution to the target's gates is part of one convolution over all steps.
@@ -80,31 +70,20 @@ class RecurrentAttentionNetwork(nn.Module):
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         n_guides = len(config.guides)
         self.target = Stream(config, config.target, n_guides=n_guides)
         self.guides = nn.ModuleDict({name: Stream(config, name) for name in config.guides})
         standardised = config.attention == "standardise"
         self.up3 = Upsampling(1, config.upsampling, bias=False, learnable=not standardised)
         self.softmax = SpatialSoftmax(config.attention)
-        c32, c64, c128, c256 = (config.channels(paper) for paper in (32, 64, 128, 256))
-        self.features = nn.Conv3d(CHANNELS[config.target], c32, 3, padding=1)
-        self.head = RecognitionHead(
-            (c32, c32, c64, c128, c256),
-            clip_length=config.clip_length,
-            size_px=config.input_px,
-            fc_units=config.fc_units,
-            n_outputs=len(config.outputs),
-            dropout=config.dropout,
-        )
-        # Convolutions on CPU and GPU are fastest on channels-last weights and images; linear
-        # layers and the per-pixel peepholes are not images.
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d):
-                module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub knows only channels_last
-            elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
+        self.features = nn.Conv3d(CHANNELS[config.target], config.channels(32), 3, padding=1)
+        self.head = RecognitionHead(config)
+
+    @property
+    def output_layer(self) -> nn.Linear:
+        """fc2."""
+        return self.head.fc2
 
     def attend(self, clips: Mapping[str, Tensor]) -> Tensor:
         """Return the attention cube (T, B, 1, H, W) of normalised clips.
@@ -141,7 +120,7 @@ class RecurrentAttentionNetwork(nn.Module):
         return layers
 
     def recognise(self, clip: Tensor, attention: Tensor) -> Tensor:
-        """Return scores (B, n_outputs) from the target's clip and an attention cube.
+        """Return scores (B, K) or (B, T, K) from the target's clip and an attention cube.
 
         Parameters
         ----------

@@ -5,12 +5,12 @@ import torch
 from numpy.typing import NDArray
 
 from .batches import PreparedClips
-from .network import RecurrentAttentionNetwork
+from .prediction import Network
 
 
 @torch.inference_mode()
 def predict_clips(
-    network: RecurrentAttentionNetwork, clips: PreparedClips, *, batch_size: int
+    network: Network, clips: PreparedClips, *, batch_size: int
 ) -> NDArray[np.float32]:
     """Predict every clip, (N, K) float32; the network is left in evaluation mode."""
     network.eval()

@@ -28,6 +28,7 @@ class ConvLSTM(nn.Module):
     n_guides : int
         Guiding streams; each has `hidden_channels` channels of the same size.
     peephole : {"paper", "hadamard", "none"}
+    guide_step : {"previous", "same"}
         See `model.config.ModelConfig`.
     """
 
@@ -39,9 +40,11 @@ class ConvLSTM(nn.Module):
         size_px: int,
         n_guides: int = 0,
         peephole: Literal["paper", "hadamard", "none"] = "paper",
+        guide_step: Literal["previous", "same"] = "previous",
     ) -> None:
         super().__init__()
         self.hidden_channels = hidden_channels
+        self._guide_step = guide_step
         gates = 4 * hidden_channels
         self.weight_x = nn.Parameter(torch.empty(gates, in_channels, 3, 3))
         self.weight_h = nn.Parameter(torch.empty(gates, hidden_channels, 3, 3))
@@ -71,7 +74,7 @@ class ConvLSTM(nn.Module):
         ----------
         x : (T, B, in_channels, H, W)
         guides : sequence of (T, B, hidden_channels, H, W)
-            Hidden states of the guiding streams; step t uses those of step t - 1.
+            Hidden states of the guiding streams; step t uses those of step t - 1, or of t.
         forget_x : (T, B, in_channels, H, W), optional
             Input of the forget gate where it is not `x`.
 
@@ -82,18 +85,47 @@ class ConvLSTM(nn.Module):
         """
         hidden = self.hidden_channels
         weights = [self.weight_x, *self.weight_guides]
-        previous = [_delayed(guide) for guide in guides]
-        gates = _convolved(torch.cat([x, *previous], 2), torch.cat(weights, 1), self.bias)
+        entering = (
+            [_delayed(guide) for guide in guides] if self._guide_step == "previous" else guides
+        )
+        gates = _convolved(torch.cat([x, *entering], 2), torch.cat(weights, 1), self.bias)
         if forget_x is not None:
             forget = slice(hidden, 2 * hidden)
             own = _convolved(
-                torch.cat([forget_x, *previous], 2),
+                torch.cat([forget_x, *entering], 2),
                 torch.cat(weights, 1)[forget],
                 self.bias[forget],
             )
             i, _, rest = torch.split(gates, [hidden, hidden, 2 * hidden], 2)
             gates = torch.cat([i, own, rest], 2)
         return scan(gates, self.weight_h, Peephole(self.weight_c, self.weight_peephole))
+
+
+class Convolution(nn.Module):
+    """What stands for a recurrent layer where there is no recurrence (Tables V and VI, row 3).
+
+    ``tanh(w_x * x_t + sum over guides of w_g * h_t^g + b)``: the input and guide terms of eq. 2's
+    candidate, so that the range stays (-1, 1) and guides enter as they do there. The paper says
+    only that the A-LSTM modules are replaced with 2D convolutions; tanh is our choice.
+
+    Parameters
+    ----------
+    in_channels, hidden_channels : int
+    n_guides : int
+    """
+
+    def __init__(self, in_channels: int, hidden_channels: int, *, n_guides: int = 0) -> None:
+        super().__init__()
+        inputs = in_channels + n_guides * hidden_channels
+        self.layer = nn.Conv2d(inputs, hidden_channels, 3, padding=1)
+
+    def forward(
+        self, x: Tensor, guides: Sequence[Tensor] = (), forget_x: Tensor | None = None
+    ) -> Tensor:
+        """Map (T, B, in_channels, H, W) and guides to (T, B, hidden_channels, H, W)."""
+        del forget_x  # there is no forget gate
+        images: Tensor = self.layer(torch.cat([x, *guides], 2).flatten(0, 1))
+        return torch.unflatten(torch.tanh(images), 0, x.shape[:2])
 
 
 def _delayed(hidden: Tensor) -> Tensor:

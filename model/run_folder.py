@@ -18,7 +18,7 @@ from capture.files import OutputExistsError, write_text_atomic
 
 from .checkpoint import CheckpointInfo, load_tensors, save_checkpoint
 from .errors import CheckpointError, ModelError
-from .network import RecurrentAttentionNetwork
+from .prediction import Network
 
 CHECKPOINT = "checkpoint.safetensors"
 CONFIG = "config.json"
@@ -112,7 +112,7 @@ class RunFolder:
 
     def save_resume(
         self,
-        network: RecurrentAttentionNetwork,
+        network: Network,
         optimizer: torch.optim.Adam,
         info: CheckpointInfo,
         progress: Progress,
@@ -131,7 +131,7 @@ class RunFolder:
 
     def load_resume(
         self, *, device: torch.device, learning_rate: float
-    ) -> tuple[RecurrentAttentionNetwork, torch.optim.Adam, CheckpointInfo, Progress]:
+    ) -> tuple[Network, torch.optim.Adam, CheckpointInfo, Progress]:
         """Read what `save_resume` wrote; metrics after that moment are dropped."""
         path = self.path / RESUME
         if not path.is_file():

@@ -7,8 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .config import DIMENSIONS, MODALITIES, ModelConfig, TrainConfig, preset
+from .config import DIMENSIONS, MODALITIES, ModelConfig, TrainConfig
 from .errors import ModelError
+from .presets import preset
 from .run_folder import RunFolder
 
 _NOT_SETTABLE = {"architecture", "modalities", "outputs"}

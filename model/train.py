@@ -21,10 +21,11 @@ from .config import ModelConfig, TrainConfig
 from .data import ClipDataset
 from .errors import ModelError
 from .initialise import build_network
-from .losses import regression_loss
-from .network import RecurrentAttentionNetwork
+from .losses import training_loss
 from .predict import predict_clips
+from .prediction import Network
 from .preprocess import check_stats
+from .pretrained import check_pretrained
 from .run_folder import Progress, RunFolder
 from .scores import CONSTANT_SD, Scores, score_outputs
 
@@ -152,7 +153,7 @@ def train(
 class _Loop:
     def __init__(
         self,
-        network: RecurrentAttentionNetwork,
+        network: Network,
         optimizer: torch.optim.Adam,
         plan: TrainPlan,
         info: CheckpointInfo,
@@ -203,7 +204,7 @@ class _Loop:
         self._network.train()
         self._optimizer.zero_grad()
         score = self._network(augment(clips, config, generator)).score
-        loss = regression_loss(score, labels, ccc_weight=config.ccc_weight)
+        loss = training_loss(score, labels, self._plan.model, config)
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         if config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self._network.parameters(), config.gradient_clip)
@@ -259,7 +260,7 @@ class _Loop:
 
 def _begin(
     store: ClipStore, files: RunFolder, plan: TrainPlan, resume: bool, overwrite: bool
-) -> tuple[RecurrentAttentionNetwork, torch.optim.Adam, CheckpointInfo, Progress]:
+) -> tuple[Network, torch.optim.Adam, CheckpointInfo, Progress]:
     if resume:
         network, optimizer, info, progress = files.load_resume(
             device=plan.device, learning_rate=plan.train.learning_rate
@@ -271,6 +272,7 @@ def _begin(
             )
         train = replace(info.train, max_steps=plan.train.max_steps)
         return network, optimizer, replace(info, train=train), progress
+    check_pretrained(plan.model, plan.train)
     stats = {name: store.stats[name] for name in plan.model.modalities if name in store.stats}
     if plan.model.normalisation == "store":
         check_stats(stats, plan.model)
@@ -290,6 +292,7 @@ def _begin(
         seed=plan.train.seed,
         initialisation=plan.train.initialisation,
         output_gain=plan.train.output_gain,
+        pretrained=plan.train.pretrained,
     ).to(plan.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=plan.train.learning_rate)
     return network, optimizer, info, Progress()

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.config import ModelConfig, TrainConfig, preset
+from model.config import ModelConfig, TrainConfig
 from model.errors import ModelError
+from model.presets import preset
 
 
 @pytest.mark.parametrize("name", ["paper", "small"])

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.config import ModelConfig, preset
-from model.errors import ModelError
+from model.config import ModelConfig
+from model.errors import ModelError, ModelWarning
 from model.initialise import build_network
 from model.network import RecurrentAttentionNetwork
+from model.presets import preset
 
 ALL = ("color", "depth", "thermal")
 
@@ -83,8 +84,10 @@ def test_shapes_and_ranges() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "mean"), [("mean1", 1.0), ("standardise", 1.0), ("literal", 1 / 256)]
+    ("kind", "mean"),
+    [("mean1", 1.0), ("standardise", 1.0), ("residual", 2.0), ("literal", 1 / 256)],
 )
+@pytest.mark.filterwarnings("ignore::model.errors.ModelWarning")
 def test_attention_of_a_frame_has_a_fixed_mean(kind: str, mean: float) -> None:
     config = tiny(attention=kind)
     attention = build_network(config, seed=0)(clips(config)).attention
@@ -95,7 +98,8 @@ def test_literal_attention_is_mean1_up_to_the_number_of_pixels() -> None:
     one, other = tiny(attention="mean1"), tiny(attention="literal")
     x = clips(one)
     scaled = build_network(one, seed=3)(x).attention
-    literal = build_network(other, seed=3)(x).attention
+    with pytest.warns(ModelWarning, match="learns a constant"):
+        literal = build_network(other, seed=3)(x).attention
     torch.testing.assert_close(literal * 256, scaled)
 
 

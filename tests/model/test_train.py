@@ -11,7 +11,7 @@ from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.errors import CheckpointError, ModelError
 from model.initialise import build_network
-from model.losses import regression_loss
+from model.losses import training_loss
 from model.run_folder import RunFolder
 from model.train import TrainPlan, TrainResult, train
 
@@ -175,7 +175,7 @@ def test_two_clips_can_be_learned_by_heart(attention: str) -> None:
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     for _ in range(40):
         optimizer.zero_grad()
-        loss = regression_loss(network(clips).score, gold, ccc_weight=0)
+        loss = training_loss(network(clips).score, gold, config, plan().train)
         loss.backward()
         optimizer.step()
     assert loss.item() < 1e-2

@@ -1,0 +1,43 @@
+"""From a name to a network. A new one is a class, a line here and one in `model.catalogue`."""
+
+from collections.abc import Callable
+
+from .catalogue import Architecture
+from .config import ModelConfig
+from .head_network import FrameHeadNetwork, HeadNetwork
+from .khorrami import KhorramiNetwork
+from .lgbp_network import LgbpTopNetwork
+from .network import RecurrentAttentionNetwork
+from .prediction import Network
+from .resnet import ResnetNetwork
+from .ridge import RidgeRegression
+from .vgg import VggMemoryNetwork, VggNetwork
+
+_BUILDERS: dict[Architecture, Callable[[ModelConfig], Network]] = {
+    "mran": RecurrentAttentionNetwork,
+    "uran": RecurrentAttentionNetwork,
+    "spatial": RecurrentAttentionNetwork,
+    "cnn2d": FrameHeadNetwork,
+    "cnn3d": HeadNetwork,
+    "no_attention": HeadNetwork,
+    "early_fusion": HeadNetwork,
+    "khorrami_cnn": KhorramiNetwork,
+    "khorrami_cnn_rnn": lambda config: KhorramiNetwork(config, memory="rnn"),
+    "cnn_lstm": lambda config: KhorramiNetwork(config, memory="lstm"),
+    "vgg16": VggNetwork,
+    "vgg_face": VggNetwork,
+    "vgg_face_lstm": lambda config: VggMemoryNetwork(config, memory="lstm"),
+    "affwildnet": lambda config: VggMemoryNetwork(config, memory="gru"),
+    "resnet50": ResnetNetwork,
+    "lgbp_top_lstm": lambda config: LgbpTopNetwork(config, memory="lstm"),
+    "lgbp_top_bilstm": lambda config: LgbpTopNetwork(config, memory="bilstm"),
+    "ridge": RidgeRegression,
+}
+
+
+def construct(config: ModelConfig) -> Network:
+    """Return the config's network with torch's own initial weights.
+
+    To train, use `model.initialise.build_network`; this is for weights that are loaded next.
+    """
+    return _BUILDERS[config.architecture](config)

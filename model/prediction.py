@@ -1,0 +1,72 @@
+"""What every network is to the rest of the package: clips in, scores out."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from .config import ModelConfig
+
+
+class Prediction(NamedTuple):
+    """What a network says about a batch.
+
+    Attributes
+    ----------
+    score : (B, K) float, or (B, T, K) where the config's label is ``frames``
+        K outputs in [-1, 1], or the logits of K categories.
+    attention : (T, B, 1, H, W) float or None
+        One map a frame, at the input's resolution; None without an attention branch.
+    """
+
+    score: Tensor
+    attention: Tensor | None = None
+
+
+class Network(nn.Module):
+    """A network of the catalogue; `model.initialise.build_network` makes one.
+
+    Attributes
+    ----------
+    config : ModelConfig
+    checkpointing : bool
+        Compute activations again backwards instead of keeping them: less memory, more time, equal
+        values. Only networks with an attention branch and 3D heads make use of it.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.checkpointing = False
+
+    @property
+    @abstractmethod
+    def output_layer(self) -> nn.Linear:
+        """The layer whose outputs, through tanh or as logits, are the scores."""
+
+    @abstractmethod
+    def forward(self, clips: Mapping[str, Tensor]) -> Prediction:
+        """Predict a batch.
+
+        Parameters
+        ----------
+        clips : mapping of modality to (T, B, C, H, W) float
+            Normalised by `model.preprocess`; time first, so that a step of all clips is contiguous.
+        """
+
+
+class AttentionNetwork(Network):
+    """A network that multiplies features with an attention cube."""
+
+    @abstractmethod
+    def attend(self, clips: Mapping[str, Tensor]) -> Tensor:
+        """Return the attention cube (T, B, 1, H, W) of clips as `forward` takes them."""
+
+    @abstractmethod
+    def recognise(self, clip: Tensor, attention: Tensor) -> Tensor:
+        """Return scores from the target's clip (T, B, C, H, W) and an attention cube."""
