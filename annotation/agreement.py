@@ -1,8 +1,9 @@
 """How far two traces, or a network and the gold, say the same: the only home of these metrics.
 
 All of them use population moments (division by n), as in Lin's definition of the concordance
-correlation coefficient (CCC, Biometrics 1989). The variant with n - 1 differs by about 1/n, and
-mixtures of the two, which are in circulation, give 1 - 1/n for identical traces.
+correlation coefficient (CCC, Biometrics 1989). The variant with n - 1 differs by about 1/n and is
+there for comparison (`ddof`); mixtures of the two, which are in circulation, give 1 - 1/n for
+identical traces.
 
 A missing rating is NaN. A pair of which either is missing does not count; a pair never turns into
 a zero. What is undefined is NaN: the caller reports it instead of averaging it away.
@@ -41,6 +42,11 @@ def rmse(x: ArrayLike, y: ArrayLike) -> float:
     return float(scale * np.sqrt(np.mean((first / scale - second / scale) ** 2)))
 
 
+def mse(x: ArrayLike, y: ArrayLike) -> float:
+    """Mean squared difference; see `rmse`, whose square it is."""
+    return rmse(x, y) ** 2
+
+
 def cc(x: ArrayLike, y: ArrayLike) -> float:
     """Pearson's correlation coefficient.
 
@@ -62,13 +68,16 @@ def cc(x: ArrayLike, y: ArrayLike) -> float:
     return float(np.clip(value, -1.0, 1.0))
 
 
-def ccc(x: ArrayLike, y: ArrayLike) -> float:
+def ccc(x: ArrayLike, y: ArrayLike, *, ddof: int = 0) -> float:
     """Concordance correlation coefficient: 2 cov / (var_x + var_y + (mean_x - mean_y)²).
 
     Parameters
     ----------
     x, y : (N,) float
         Values of the same moments; NaN where missing.
+    ddof : int
+        What is subtracted from n in *all three* moments: 0 for Lin's definition, 1 for sample
+        moments as in torchmetrics.
 
     Returns
     -------
@@ -92,10 +101,33 @@ def ccc(x: ArrayLike, y: ArrayLike) -> float:
     first, second = first / scale, second / scale
     mean_difference = np.mean(first) - np.mean(second)
     a, b = first - np.mean(first), second - np.mean(second)
-    denominator = np.mean(a * a) + np.mean(b * b) + mean_difference**2
+    n = _degrees(len(first), ddof)
+    denominator = (np.sum(a * a) + np.sum(b * b)) / n + mean_difference**2
     if denominator == 0.0:  # variation below what float64 resolves next to the magnitude
         return float("nan")
-    return float(np.clip(2.0 * np.mean(a * b) / denominator, -1.0, 1.0))
+    return float(np.clip(2.0 * np.sum(a * b) / n / denominator, -1.0, 1.0))
+
+
+def sagr(x: ArrayLike, y: ArrayLike) -> float:
+    """Sign agreement: share of moments at which both are positive, negative or zero.
+
+    Parameters
+    ----------
+    x, y : (N,) float
+        Values of the same moments; NaN where missing.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN without a single pair.
+
+    References
+    ----------
+    M. Nicolaou, H. Gunes, M. Pantic, "Continuous prediction of spontaneous affect from multiple
+    cues and modalities in valence-arousal space", IEEE TAC 2011.
+    """
+    first, second = _pairs(x, y)
+    return float(np.mean(np.sign(first) == np.sign(second))) if len(first) else float("nan")
 
 
 def pairwise(ratings: ArrayLike, metric: Metric) -> NDArray[np.float64]:
@@ -189,6 +221,13 @@ def percent_positive(values: ArrayLike) -> float:
     return float(100.0 * np.mean(known > 0)) if len(known) else float("nan")
 
 
+def percent_zero(values: ArrayLike) -> float:
+    """Share of the values that are zero, in percent; see `percent_positive`."""
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    known = flat[~np.isnan(flat)]
+    return float(100.0 * np.mean(known == 0)) if len(known) else float("nan")
+
+
 def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     first, second = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if first.ndim != 1 or first.shape != second.shape:
@@ -209,6 +248,12 @@ def _matrix(ratings: ArrayLike) -> NDArray[np.float64]:
     if np.any(np.isinf(rows)):
         raise AnnotationError("ratings must be finite, or NaN where missing; got infinity")
     return rows
+
+
+def _degrees(n: int, ddof: int) -> int:
+    if ddof not in (0, 1):
+        raise AnnotationError(f"ddof is {ddof}, expected 0 (population) or 1 (sample)")
+    return n - ddof
 
 
 def _constant(values: NDArray[np.float64]) -> bool:

@@ -11,9 +11,12 @@ from annotation.agreement import (
     cc,
     ccc,
     cronbach_alpha,
+    mse,
     pairwise,
     percent_positive,
+    percent_zero,
     rmse,
+    sagr,
     zero_mean,
 )
 from annotation.errors import AnnotationError
@@ -54,6 +57,41 @@ def test_ccc_is_not_the_mixture_that_rates_identical_traces_below_one():
     # 1/n covariance over 1/(n-1) variances gives .9 for ten identical values
     assert ccc(A1, A1) == pytest.approx(1.0)
     assert ccc(A1, A2) != pytest.approx(0.7155458205067486)  # AVEC 2018 CES calc_scores
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [  # torchmetrics 1.9.0 (float64) and numpy
+        (A1, A2, 0.7950509116741653),
+        (A1, A3, 0.7607282184655396),
+        (A2, A3, 0.4820971867007672),
+        ([0, 1, 2, 3], [1, 3, 2, 6], 0.5436893203883495),
+        (A1, A1, 1.0),
+    ],
+)
+def test_sample_moments_are_all_three_of_them(x, y, expected):
+    assert ccc(x, y, ddof=1) == pytest.approx(expected, abs=1e-12)
+    with pytest.raises(AnnotationError, match="ddof is 2"):
+        ccc(x, y, ddof=2)
+
+
+def test_squared_errors_and_signs():
+    # audmetric 1.4.2; signs counted by hand
+    assert [mse(A1, A2), mse(A1, A3), mse(A2, A3)] == pytest.approx([7.6, 7.2, 26.8])
+    assert [sagr(A1, A2), sagr(A1, A3), sagr(A2, A3)] == [0.8, 0.6, 0.5]
+    assert sagr([1.0, math.nan, 0.0, -1.0], [2.0, 1.0, 0.0, 1.0]) == pytest.approx(2 / 3)
+    assert math.isnan(sagr([], []))
+    assert math.isnan(mse([math.nan], [1.0]))
+
+
+@given(pairs())
+def test_sample_and_population_moments_differ_by_little_and_in_one_direction(pair):
+    x, y = pair
+    population, sample = ccc(x, y), ccc(x, y, ddof=1)
+    assert math.isnan(population) == math.isnan(sample)
+    if not math.isnan(population):
+        assert abs(sample) >= abs(population) - 1e-12  # the means weigh less
+        assert abs(sample) <= abs(population) * len(x) / (len(x) - 1) + 1e-12
 
 
 @given(pairs())
@@ -170,6 +208,9 @@ def test_percent_positive_does_not_count_zero():
     assert [percent_positive(row) for row in A] == [60.0, 50.0, 90.0]
     assert percent_positive([1.0, math.nan, -1.0]) == 50.0
     assert math.isnan(percent_positive([math.nan]))
+    assert [percent_zero(row) for row in A] == [10.0, 0.0, 10.0]
+    assert percent_zero([0.0, math.nan, -1.0]) == 50.0
+    assert math.isnan(percent_zero([]))
 
 
 def test_zero_mean_centres_every_rater_and_keeps_gaps():
