@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from mavfer import ClipRef, ClipStore
-from mavfer.store_writer import Compression, FrameCrops, StoreLayout, VideoEntry, write_store
+from mavfer.store_assembly import write_store
+from mavfer.store_writer import Compression, FrameCrops, StoreLayout, VideoEntry
 from model.config import preset
 from model.data import ClipDataset, collate
 

@@ -16,7 +16,7 @@ from .errors import DatasetError
 from .part import BuildPlan, PartReport, SourceFile, build_part
 from .part_pool import BuildProgress, build_in_processes
 from .splits import assign_splits
-from .store_writer import assemble_store
+from .store_assembly import assemble_store
 
 _NAMES_SHOWN = 3
 

@@ -123,7 +123,7 @@ def _build(args: argparse.Namespace) -> int:
     from .build import SourcesFailedError, build_store
     from .errors import DatasetError
     from .preview import write_contact_sheet
-    from .store import describe_store
+    from .store_description import describe_store
 
     check_not_input([args.output, args.preview], [args.calibration, args.labels, *args.video])
     if args.preview == args.output:

@@ -179,7 +179,7 @@ def _raters(path: Path) -> Facts:
 
 
 def _store(path: Path) -> Facts:
-    from .store import describe_store
+    from .store_description import describe_store
 
     return describe_store(path)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from capture.frame import Modality
 
 from .clips import ClipRef, clip_starts
+from .consent import read_consent
 from .errors import DatasetError
 from .splits import SPLITS, Split
 from .store_file import REBUILD, StoreFile, open_hdf5
@@ -29,6 +30,7 @@ from .store_schema import (
     check_modalities,
     columns,
 )
+from .store_traces import LabelTrace, read_traces
 
 
 class ClipStore:
@@ -135,6 +137,7 @@ class ClipStore:
                         f"{shape} {dtype}",
                         remedy=REBUILD,
                     )
+            notes = _table(json.loads(group.attrs["notes"]))
             info = VideoInfo(
                 id=name,
                 subject=str(group.attrs["subject"]),
@@ -142,8 +145,14 @@ class ClipStore:
                 n_frames=n_frames,
                 kind=cast(VideoKind, str(group.attrs["kind"])),
                 source=str(group.attrs["source"]),
+                category=str(group.attrs["category"]),
+                label_lag_ns=int(group.attrs["label_lag_ns"]),
+                consent=read_consent(notes.get("consent"), where=where),
+                notes=notes,
             )
-        except (KeyError, TypeError) as error:
+        except DatasetError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{where} lacks a part ({error})", remedy=REBUILD) from error
         if info.split not in SPLITS:
             raise DatasetError(
@@ -215,11 +224,54 @@ class ClipStore:
         )
         return crops
 
-    def labels(self, video_id: str, dimension: Dimension) -> NDArray[np.float32]:
-        """Gold labels of every row, (N,) float32 in [-1, 1]; NaN where there is none."""
-        if dimension not in DIMENSIONS:
-            raise DatasetError(f"no dimension {dimension!r}: there are {', '.join(DIMENSIONS)}")
+    def labels(
+        self, video_id: str, dimension: Dimension, *, lag_s: float | None = None
+    ) -> NDArray[np.float32]:
+        """Gold labels of every row, (N,) float32 in [-1, 1]; NaN where there is none.
+
+        Parameters
+        ----------
+        lag_s : float, optional
+            Reaction time to take out instead of the one the store was built with: a row shows
+            what was said `lag_s` later.
+        """
+        _check_dimension(dimension)
+        if lag_s is not None:
+            found = [t for t in self.traces(video_id) if not t.rater and t.dimension == dimension]
+            times = self.time_ns(video_id)
+            if not found:
+                return np.full(len(times), np.nan, np.float32)
+            return found[0].at(times, lag_ns=round(lag_s * 1e9))
         return cast(NDArray[np.float32], self._column(video_id, dimension))
+
+    def rater_labels(
+        self, video_id: str, dimension: Dimension, *, lag_s: float | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """What each rater said about every row, by pseudonym; shifted as the gold labels are.
+
+        Parameters
+        ----------
+        lag_s : float, optional
+            Another reaction time than the store's.
+        """
+        _check_dimension(dimension)
+        lag_ns = self._info(video_id).label_lag_ns if lag_s is None else round(lag_s * 1e9)
+        times = self.time_ns(video_id)
+        return {
+            t.rater: t.at(times, lag_ns=lag_ns)
+            for t in self.traces(video_id)
+            if t.rater and t.dimension == dimension
+        }
+
+    def traces(self, video_id: str) -> tuple[LabelTrace, ...]:
+        """Return the traces behind the labels, in capture time: gold, then every rater's."""
+        self._info(video_id)
+        try:
+            return tuple(read_traces(self._file.group(video_id)))
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise DatasetError(
+                f"{self.path}: a trace of video {video_id} is damaged ({error})", remedy=REBUILD
+            ) from error
 
     def valid(self, video_id: str) -> dict[str, NDArray[np.bool_]]:
         """Return (N,) bool under "face" and each of depth and thermal that the store holds."""
@@ -320,48 +372,9 @@ def open_store(path: Path | str) -> ClipStore:
     return ClipStore(Path(path))
 
 
-def describe_store(path: Path | str) -> dict[str, Any]:
-    """Summarise a clip store for people: counts, splits, validity, stats, provenance (JSON)."""
-    with open_store(path) as store:
-        videos = {}
-        for video in store.videos.values():
-            valid = {
-                k: float(v.mean()) if len(v) else 0.0 for k, v in store.valid(video.id).items()
-            }
-            labelled = np.isfinite(store.labels(video.id, "valence"))
-            videos[video.id] = {
-                "subject": video.subject,
-                "split": video.split,
-                "kind": video.kind,
-                "frames": video.n_frames,
-                "labelled_frames": int(labelled.sum()),
-                **{f"{name}_percent": round(100 * share, 2) for name, share in valid.items()},
-            }
-        members = {s: [v for v in store.videos.values() if v.split == s] for s in SPLITS}
-        return {
-            "format": FORMAT,
-            "schema_version": SCHEMA_VERSION,
-            "software_version": store.software_version,
-            "fingerprint": store.fingerprint,
-            "modalities": list(store.modalities),
-            "crop_px": store.crop_px,
-            "clip_length": store.clip_length,
-            "rate_hz": store.rate_hz,
-            "landmarks": store.landmarks,
-            "frames": sum(v.n_frames for v in store.videos.values()),
-            "splits": {
-                s: {
-                    "videos": len(member),
-                    "subjects": len({v.subject for v in member}),
-                    "frames": sum(v.n_frames for v in member),
-                    "clips": len(store.clips(s, stride_frames=store.clip_length)),
-                }
-                for s, member in members.items()
-            },
-            "videos": videos,
-            "stats": dict(store.stats),
-            "provenance": dict(store.provenance),
-        }
+def _check_dimension(dimension: str) -> None:
+    if dimension not in DIMENSIONS:
+        raise DatasetError(f"no dimension {dimension!r}: there are {', '.join(DIMENSIONS)}")
 
 
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:

@@ -55,6 +55,12 @@ class StoreFile:
             ) from error
         return found.copy() if copy and isinstance(source, np.ndarray) else found
 
+    def group(self, video_id: str) -> h5py.Group:
+        """Return the group of a video, open in this process."""
+        if self._pid != os.getpid():
+            self._forget()
+        return self._opened()["videos"][video_id]
+
     def close(self) -> None:
         """Close this process's handle; the next read opens it again."""
         if self._file is not None and self._pid == os.getpid():
@@ -75,16 +81,19 @@ class StoreFile:
         if known is not None:
             self._sources.move_to_end(key)
             return known
-        if self._file is None:
-            self._file = open_hdf5(self._path)
-            self._pid = os.getpid()
-        dataset = self._file["videos"][video_id][name]
+        dataset = self._opened()["videos"][video_id][name]
         offset = _offset(dataset)
         source = dataset if offset is None else self._mapped(dataset, offset)
         self._sources[key] = source
         if len(self._sources) > _MAX_OPEN:
             self._sources.popitem(last=False)
         return source
+
+    def _opened(self) -> h5py.File:
+        if self._file is None:
+            self._file = open_hdf5(self._path)
+            self._pid = os.getpid()
+        return self._file
 
     def _mapped(self, dataset: h5py.Dataset, offset: int) -> NDArray[Any]:
         if self._map is None:

@@ -1,11 +1,13 @@
 """Names and shapes of the clip store, shared by its reader and its writer."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from capture.frame import MODALITIES, Modality
+from capture.session import Consent
 
 from .errors import DatasetError
 from .splits import Split
@@ -69,6 +71,14 @@ class VideoInfo:
     kind : {"session", "video"}
     source : str
         Session uuid or file name it was built from.
+    category : str
+        Emotion of the whole video; empty where it has none.
+    label_lag_ns : int
+        Reaction time taken out of the labels.
+    consent : Consent or None
+        As recorded with the session; films come without.
+    notes : mapping of str to JSON values
+        What else was known when the video was built.
     """
 
     id: str
@@ -77,6 +87,10 @@ class VideoInfo:
     n_frames: int
     kind: VideoKind
     source: str
+    category: str = ""
+    label_lag_ns: int = 0
+    consent: Consent | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def crop_shape(modality: str, crop_px: int) -> tuple[int, ...]:

@@ -4,15 +4,12 @@ A part is an HDF5 file with one video group. Parts may be written by several pro
 them together copies compressed chunks as they are.
 """
 
-import hashlib
 import json
 import math
 import mmap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
 
 import h5py
@@ -20,18 +17,17 @@ import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.files import atomic_output, require_free_space
+from capture.files import require_free_space
 
 from .errors import DatasetError
 from .landmarks import LandmarkCount
-from .splits import Split
 from .stats import PixelSums, sum_color, sum_valid
+from .store_content import ContentDigest, datasets
 from .store_schema import (
     CHUNK_FRAMES,
     DIMENSIONS,
     FACE_IN_COLOR,
     FACE_IN_INFRARED,
-    FORMAT,
     FOUND,
     MAX_CLIP_LENGTH,
     MAX_CROP_PX,
@@ -40,7 +36,6 @@ from .store_schema import (
     NO_RESIDUAL_NS,
     NO_SEQ,
     ROW_FLAGS,
-    SCHEMA_VERSION,
     STREAMS,
     StoreModality,
     VideoKind,
@@ -48,9 +43,10 @@ from .store_schema import (
     crop_dtype,
     crop_shape,
 )
+from .store_traces import LabelTrace, write_traces
 
 Compression = Literal["bitshuffle-lz4", "lzf", "gzip", "none"]
-_SPARE_BYTES = 64 << 20
+SPARE_BYTES = 64 << 20
 """What HDF5 may hold back until it closes a file, for several files at once."""
 _EARLY_FLAGS = tuple(name for name in ROW_FLAGS if name != "thermal_by_plane")
 """Flags that are known before a crop is cut."""
@@ -145,6 +141,12 @@ class VideoEntry:
         the grid's); a stream left out has none.
     flags : mapping of name to (N,) bool
         Of ``ROW_FLAGS``, those known before the crops are.
+    traces : sequence of LabelTrace
+        What the labels were made of: every rater's, and gold before the lag was taken out.
+    label_lag_ns : int
+        Reaction time taken out of `valence` and `arousal`: a row shows what was said later.
+    category : str
+        Emotion of the whole video, where it has one.
     """
 
     id: str
@@ -164,6 +166,9 @@ class VideoEntry:
     seq: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     residual_ns: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     flags: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    traces: Sequence[LabelTrace] = ()
+    label_lag_ns: int = 0
+    category: str = ""
 
 
 def write_part(path: Path, entry: VideoEntry, layout: StoreLayout) -> None:
@@ -171,16 +176,19 @@ def write_part(path: Path, entry: VideoEntry, layout: StoreLayout) -> None:
     n_frames = len(entry.time_ns)
     columns = _columns_before_crops(entry)
     _check_columns(entry.id, columns, layout)
-    with _new_file(path) as file:
+    with new_file(path) as file:
         group = file.create_group("video")
         for name, values in columns.items():
             group[name] = values
-        digest = hashlib.sha256()
+        digest = ContentDigest()
         sums, told_by_crops = _write_crops(group, entry, layout, digest)
         for name, values in told_by_crops.items():
             group[name] = values
-        for name in (*columns, *told_by_crops):
-            digest.update(np.ascontiguousarray(group[name][:]).tobytes())
+        write_traces(group, entry.traces)
+        for name, dataset in datasets(group):
+            if name not in layout.modalities:
+                digest.update(name, dataset[:])
+        digest.add_text("@category", entry.category)
         group.attrs.update(
             {
                 "id": entry.id,
@@ -193,105 +201,9 @@ def write_part(path: Path, entry: VideoEntry, layout: StoreLayout) -> None:
                     {m: [s.count, list(s.total), list(s.squares)] for m, s in sums.items()}
                 ),
                 "n_frames": n_frames,
+                "category": entry.category,
+                "label_lag_ns": entry.label_lag_ns,
             }
-        )
-
-
-def assemble_store(
-    path: Path,
-    parts: Sequence[Path],
-    *,
-    layout: StoreLayout,
-    splits: Mapping[str, Split],
-    provenance: Mapping[str, Any],
-    overwrite: bool = False,
-) -> None:
-    """Put the parts together into the store at `path`, whole or not at all.
-
-    Parameters
-    ----------
-    splits : mapping of subject to split
-    provenance : mapping of str to JSON values
-        Kept small (HDF5 limits an attribute to 64 KiB); sources are attributes of the videos.
-
-    Raises
-    ------
-    DatasetError
-        No parts, or two parts with one id.
-    OutputExistsError
-        `path` exists and `overwrite` is false.
-    """
-    if not parts:
-        raise DatasetError("no video to store")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parts_bytes = sum(part.stat().st_size for part in parts)
-    require_free_space(path.parent, parts_bytes + _SPARE_BYTES)
-    with atomic_output(path, overwrite=overwrite) as partial, _new_file(partial) as store:
-        videos = store.create_group("videos")
-        # How chunks are compressed is no content.
-        digest = hashlib.sha256(repr(replace(layout, compression="none")).encode())
-        sums = {m: PixelSums.empty(3 if m == "color" else 1) for m in layout.modalities}
-        by_id = {}
-        for part in parts:
-            with h5py.File(part, "r") as file:
-                video_id = str(file["video"].attrs["id"])
-                if video_id in by_id:
-                    raise DatasetError(
-                        f"two videos are called {video_id!r}",
-                        remedy="rename one: ids must be unique in a store",
-                    )
-                by_id[video_id] = part
-                file.copy("video", videos, name=video_id)
-        for video_id in sorted(by_id):
-            group = videos[video_id]
-            split = splits[group.attrs["subject"]]
-            group.attrs["split"] = split
-            digest.update(f"{video_id}\0{split}\0{group.attrs['content_sha256']}".encode())
-            if split == "train":
-                for modality, (count, total, squares) in json.loads(group.attrs["sums"]).items():
-                    sums[modality] += PixelSums(count, tuple(total), tuple(squares))
-        store.attrs.update(
-            {
-                "format": FORMAT,
-                "schema_version": SCHEMA_VERSION,
-                "software_version": version("mavfer"),
-                "rate_hz": layout.rate_hz,
-                "clip_length": layout.clip_length,
-                "crop_px": layout.crop_px,
-                "landmarks": layout.landmarks,
-                "modalities": json.dumps(list(layout.modalities)),
-                "provenance": json.dumps(dict(provenance), sort_keys=True),
-                "stats": json.dumps(
-                    {m: {"mean": s.mean, "std": s.std, "count": s.count} for m, s in sums.items()}
-                ),
-                "fingerprint": digest.hexdigest(),
-            }
-        )
-
-
-def write_store(
-    path: Path,
-    entries: Iterable[VideoEntry],
-    *,
-    layout: StoreLayout,
-    splits: Mapping[str, Split],
-    provenance: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Write a store from videos at hand, in this process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".parts") as folder:
-        parts = []
-        for index, entry in enumerate(entries):
-            parts.append(Path(folder) / f"{index:05d}.h5")
-            write_part(parts[-1], entry, layout)
-        assemble_store(
-            path,
-            parts,
-            layout=layout,
-            splits=splits,
-            provenance=provenance or {},
-            overwrite=overwrite,
         )
 
 
@@ -343,7 +255,7 @@ def _check_columns(video_id: str, columns: Mapping[str, NDArray[Any]], layout: S
 
 
 def _write_crops(
-    group: h5py.Group, entry: VideoEntry, layout: StoreLayout, digest: "hashlib._Hash"
+    group: h5py.Group, entry: VideoEntry, layout: StoreLayout, digest: ContentDigest
 ) -> tuple[dict[str, PixelSums], dict[str, NDArray[Any]]]:
     """Write the crops chunk by chunk; return sums over frames with a face, and columns."""
     n_frames = len(entry.time_ns)
@@ -382,11 +294,11 @@ def _write_crops(
         if slot == CHUNK_FRAMES - 1 or row == n_frames - 1:
             rows = slice(row - slot, row + 1)
             held_bytes = sum(buffer.nbytes for buffer in buffers.values())
-            require_free_space(Path(group.file.filename).parent, held_bytes + _SPARE_BYTES)
+            require_free_space(Path(group.file.filename).parent, held_bytes + SPARE_BYTES)
             for m in layout.modalities:
                 block = buffers[m][: slot + 1]
                 group[m][rows] = block
-                digest.update(block.tobytes())
+                digest.update(m, block)
                 shown = block[face[rows] & flags[m][rows] if m in flags else face[rows]]
                 sums[m] += sum_color(shown) if m == "color" else sum_valid(shown)
     if row + 1 != n_frames:
@@ -412,6 +324,6 @@ def _storage(compression: Compression, chunk_frames: int, shape: tuple[int, ...]
             return {}
 
 
-def _new_file(path: Path) -> h5py.File:
+def new_file(path: Path) -> h5py.File:
     """Create an HDF5 file whose large data sets begin on a page, so that they map aligned."""
     return h5py.File(path, "x", alignment_threshold=1 << 16, alignment_interval=mmap.PAGESIZE)

@@ -12,7 +12,8 @@ import pytest
 from annotation.labels import load_labels
 from capture.simulation.scene import SubjectScene
 from mavfer.build_cli import main
-from mavfer.store import describe_store, open_store
+from mavfer.store import open_store
+from mavfer.store_description import describe_store
 
 CLIPS = Path(__file__).parents[3] / "shared" / "data" / "face_clips"
 

@@ -16,7 +16,8 @@ from capture.simulation.rig import kinect2_rig
 from mavfer.checkpoint_header import read_checkpoint_header
 from mavfer.errors import DatasetError
 from mavfer.info import describe, render
-from mavfer.store_writer import FrameCrops, StoreLayout, VideoEntry, write_store
+from mavfer.store_assembly import write_store
+from mavfer.store_writer import FrameCrops, StoreLayout, VideoEntry
 
 S = 1_000_000_000
 

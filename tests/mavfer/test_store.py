@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from capture.files import OutputExistsError
 from mavfer.errors import DatasetError
 from mavfer.splits import Split
-from mavfer.store import ClipStore, describe_store, open_store
+from mavfer.store import ClipStore, open_store
+from mavfer.store_assembly import write_store
+from mavfer.store_description import describe_store
 from mavfer.store_schema import NO_RESIDUAL_NS
-from mavfer.store_writer import COMPRESSIONS, FrameCrops, StoreLayout, VideoEntry, write_store
+from mavfer.store_writer import COMPRESSIONS, FrameCrops, StoreLayout, VideoEntry
 
 CROP_PX = 8
 LAYOUT = StoreLayout(crop_px=CROP_PX)

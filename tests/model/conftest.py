@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from mavfer.store import ClipStore, open_store
-from mavfer.store_writer import FrameCrops, StoreLayout, VideoEntry, write_store
+from mavfer.store_assembly import write_store
+from mavfer.store_writer import FrameCrops, StoreLayout, VideoEntry
 
 CROP_PX = 32
 N_FRAMES = 40

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from mavfer.store import ClipStore
-from mavfer.store_writer import Compression, StoreLayout, write_store
+from mavfer.store_assembly import write_store
+from mavfer.store_writer import Compression, StoreLayout
 from model.batches import PreparedBatches, PreparedClips, StreamedBatches, batch_indices
 from model.config import ModelConfig, TrainConfig
 from model.data import ClipDataset, collate, nearest_known

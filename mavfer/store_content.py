@@ -1,0 +1,54 @@
+"""What a video's content is, whatever the order, chunks and compression it was written in."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK_ROWS = 64
+
+
+class ContentDigest:
+    """SHA-256 over named arrays, each fed row block after row block, in any order of names."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Any] = {}
+
+    def update(self, name: str, rows: NDArray[Any]) -> None:
+        """Add the next rows of the array called `name`."""
+        digest = self._by_name.setdefault(name, hashlib.sha256())
+        digest.update(np.ascontiguousarray(rows).tobytes())
+
+    def add_text(self, name: str, text: str) -> None:
+        """Add a value that is no array."""
+        self._by_name[name] = hashlib.sha256(text.encode())
+
+    def hexdigest(self) -> str:
+        """Return the digest over everything added, by name."""
+        whole = hashlib.sha256()
+        for name in sorted(self._by_name):
+            whole.update(f"{name}\0{self._by_name[name].hexdigest()}\0".encode())
+        return whole.hexdigest()
+
+
+def content_sha256(group: h5py.Group) -> str:
+    """Digest of a video as it lies in a file; reads everything once, in bounded memory."""
+    digest = ContentDigest()
+    for name, dataset in datasets(group):
+        digest.update(name, dataset[:0])
+        for start in range(0, len(dataset), BLOCK_ROWS):
+            digest.update(name, dataset[start : start + BLOCK_ROWS])
+    digest.add_text("@category", str(group.attrs.get("category", "")))
+    return digest.hexdigest()
+
+
+def datasets(group: h5py.Group, prefix: str = "") -> Iterable[tuple[str, h5py.Dataset]]:
+    """Yield the data sets under `group` with their paths."""
+    for name, item in group.items():
+        if isinstance(item, h5py.Group):
+            yield from datasets(item, f"{prefix}{name}/")
+        elif isinstance(item, h5py.Dataset):
+            yield f"{prefix}{name}", item
