@@ -115,10 +115,10 @@ def _check_sources(sources: Sequence[SourceFile], plan: BuildPlan) -> None:
             f"two sources are called {', '.join(repeated)}",
             remedy="rename one: ids must be unique in a store",
         )
-    if plan.labels is not None and not ids.keys() & set(plan.labels.sessions):
+    gold = plan.labelling.gold
+    if gold is not None and not ids.keys() & set(gold.sessions):
         raise DatasetError(
-            "the labels are about none of the sources, only about "
-            f"{_some(sorted(plan.labels.sessions))}",
+            f"the labels are about none of the sources, only about {_some(sorted(gold.sessions))}",
             remedy="name the labels of these sources: sessions are matched by folder name",
         )
     subjects = set()
@@ -140,5 +140,6 @@ def _options(plan: BuildPlan) -> dict[str, Any]:
     return {
         "layout": asdict(plan.layout),
         "tolerance_ns": plan.tolerance_ns,
+        "label_lag_s": plan.labelling.lag_ns / 1e9,
         "split": {k: sorted(v) if isinstance(v, frozenset) else v for k, v in split.items()},
     }

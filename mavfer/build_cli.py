@@ -1,6 +1,7 @@
 """``mavfer-build-dataset``: from sessions or video files to one clip store."""
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 from capture import terminal
 
 if TYPE_CHECKING:
+    from .labelling import Labelling
     from .part import BuildPlan, PartReport, SourceFile
+
+logger = logging.getLogger(__name__)
 
 _EPILOG = """\
 examples:
@@ -53,6 +57,31 @@ def build_parser() -> argparse.ArgumentParser:
     )
     source.add_argument(
         "--labels", type=Path, metavar="CSV", help="gold labels; without them labels are NaN"
+    )
+    source.add_argument(
+        "--raters",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="RATINGS",
+        help="rater CSV files or annotation projects, kept beside the gold labels; without "
+        "--labels their mean is the gold label",
+    )
+    source.add_argument(
+        "--rater-scale", type=float, default=10.0, metavar="N", help="ratings are ±N (default: 10)"
+    )
+    source.add_argument(
+        "--lag-s",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="raters' reaction time: a row shows what was said S later; the traces in the store "
+        "stay unshifted (default: 0)",
+    )
+    source.add_argument(
+        "--purpose",
+        choices=("train", "share", "publish"),
+        help="leave out sessions whose subject did not consent to this use",
     )
     output = parser.add_argument_group("the store")
     output.add_argument("-o", "--output", type=Path, required=True, metavar="STORE.h5")
@@ -125,7 +154,9 @@ def _build(args: argparse.Namespace) -> int:
     from .preview import write_contact_sheet
     from .store_description import describe_store
 
-    check_not_input([args.output, args.preview], [args.calibration, args.labels, *args.video])
+    check_not_input(
+        [args.output, args.preview], [args.calibration, args.labels, *args.raters, *args.video]
+    )
     if args.preview == args.output:
         raise DatasetError("--preview names the store itself", remedy="choose another file")
     sources = _sources(args)
@@ -169,6 +200,7 @@ def _build(args: argparse.Namespace) -> int:
 def _sources(args: argparse.Namespace) -> "list[SourceFile]":
     from capture.session_folders import session_folders
 
+    from .consent import consenting
     from .errors import DatasetError
     from .part import SourceFile
 
@@ -183,14 +215,21 @@ def _sources(args: argparse.Namespace) -> "list[SourceFile]":
             "expected one name a file"
         )
     subjects = args.subjects or [path.stem for path in args.video]
-    return [SourceFile(path) for path in session_folders(args.sessions)] + [
+    sessions = session_folders(args.sessions)
+    if args.purpose:
+        sessions, refused = consenting(sessions, args.purpose)
+        for path, reason in refused.items():
+            logger.warning("%s left out: %s", path, reason)
+        if refused and not sessions:
+            reasons = ", ".join(sorted(set(refused.values())))
+            raise DatasetError(f"no session may be used for --purpose {args.purpose}: {reasons}")
+    return [SourceFile(path) for path in sessions] + [
         SourceFile(path, subject=subject, is_video=True)
         for path, subject in zip(args.video, subjects, strict=True)
     ]
 
 
 def _plan(args: argparse.Namespace, sources: "Sequence[SourceFile]") -> "BuildPlan":
-    from annotation.labels import load_labels
     from calibration.rig import load_rig_calibration
 
     from .errors import DatasetError
@@ -224,8 +263,34 @@ def _plan(args: argparse.Namespace, sources: "Sequence[SourceFile]") -> "BuildPl
         ),
         tolerance_ns=round(args.tolerance_ms * 1e6),
         rig=None if args.calibration is None else load_rig_calibration(args.calibration),
-        labels=None if args.labels is None else load_labels(args.labels),
-        provenance={"calibration": _origin(args.calibration), "labels": _origin(args.labels)},
+        labelling=_labelling(args),
+        provenance={
+            "calibration": _origin(args.calibration),
+            "labels": _origin(args.labels),
+            "raters": [_origin(path) for path in args.raters],
+            **({"purpose": args.purpose} if args.purpose else {}),
+        },
+    )
+
+
+def _labelling(args: argparse.Namespace) -> "Labelling":
+    import math
+
+    from annotation.labels import load_labels
+
+    from .errors import DatasetError
+    from .labelling import Labelling, by_session, gold_of, load_ratings
+
+    if not math.isfinite(args.lag_s):
+        raise DatasetError(f"--lag-s {args.lag_s}: expected a number of seconds")
+    ratings = load_ratings(args.raters, scale=args.rater_scale)
+    gold = None if args.labels is None else load_labels(args.labels)
+    if gold is None and ratings:
+        gold = gold_of(ratings)
+    return Labelling(
+        gold=gold,
+        raters=by_session(ratings),
+        lag_ns=round(args.lag_s * 1e9),
     )
 
 
@@ -234,6 +299,8 @@ def _origin(path: Path | None) -> dict[str, str] | None:
 
     if path is None:
         return None
+    if path.is_dir():  # an annotation project goes on changing: its name says which
+        return {"name": path.resolve().name}
     return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 

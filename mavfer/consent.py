@@ -1,10 +1,12 @@
 """What subjects agreed to, as it travels with their videos, and what may be done with them."""
 
+from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 from typing import Literal, get_args
 
-from capture.errors import ConfigError
-from capture.session import Consent
+from capture.errors import ConfigError, RecordingError
+from capture.session import Consent, read_manifest
 from capture.structure import decode
 
 from .errors import DatasetError
@@ -47,3 +49,22 @@ def refusal(consent: Consent | None, purpose: Purpose, *, today: date) -> str | 
     if purpose == "publish" and not consent.publish_pictures:
         return "the subject does not agree to pictures being published"
     return None
+
+
+def consenting(paths: Iterable[Path], purpose: Purpose) -> tuple[list[Path], dict[Path, str]]:
+    """Separate sessions that may be used for `purpose` from those that may not, with the reason.
+
+    A session whose manifest cannot be read stays: whoever opens it says what is wrong.
+    """
+    today = date.today()  # noqa: DTZ011 - the subject's calendar day
+    usable, refused = [], {}
+    for path in paths:
+        try:
+            reason = refusal(read_manifest(path).consent, purpose, today=today)
+        except RecordingError:
+            reason = None
+        if reason is None:
+            usable.append(path)
+        else:
+            refused[path] = reason
+    return usable, refused

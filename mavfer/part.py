@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from annotation.labels import Labels
 from calibration.rig import RigCalibration
 from capture.errors import MavferError
 from capture.terminal import OnProgress
 
 from .alignment import align, smooth_alignment
 from .errors import DatasetError
+from .labelling import Labelling
 from .session_source import SessionSource
 from .sources import Source
 from .splits import SplitPlan
-from .store_schema import DIMENSIONS, FACE_IN_INFRARED
+from .store_schema import FACE_IN_INFRARED
 from .store_writer import StoreLayout, VideoEntry, write_part
 from .video_source import VideoSource
 
@@ -64,8 +64,8 @@ class BuildPlan:
         Largest time between the color frame of a moment and the frames of the other streams.
     rig : RigCalibration, optional
         Needed for sessions.
-    labels : Labels, optional
-        Without them every label is NaN.
+    labelling : Labelling
+        Gold labels, ratings and categories of the sources.
     provenance : mapping
         Hashes of calibration and labels, and what else the caller knows.
     """
@@ -74,7 +74,7 @@ class BuildPlan:
     split: SplitPlan
     tolerance_ns: int = 60_000_000
     rig: RigCalibration | None = None
-    labels: Labels | None = None
+    labelling: Labelling = field(default_factory=Labelling)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -125,12 +125,7 @@ def build_entry(
     for row in np.flatnonzero(track.face_source):
         aligned[row] = align(track.landmarks_px[row], plan.layout.landmarks, crop_px=crop_px)
     T_crop_color = smooth_alignment(aligned, source.time_ns, crop_px=crop_px)
-    labels = {
-        dimension: np.full(n_rows, np.nan, np.float32)
-        if plan.labels is None
-        else plan.labels.at(source.id, dimension, source.time_ns).astype(np.float32)
-        for dimension in DIMENSIONS
-    }
+    labels = plan.labelling.columns(source.id, source.time_ns)
     return VideoEntry(
         id=source.id,
         subject=source.subject,
@@ -144,6 +139,9 @@ def build_entry(
         T_crop_color=T_crop_color.astype(np.float32),
         crops=source.crops(T_crop_color, crop_px=crop_px, on_frame=on_frame),
         notes=source.notes,
+        traces=plan.labelling.traces(source.id),
+        label_lag_ns=plan.labelling.lag_ns,
+        category=plan.labelling.categories.get(source.id, ""),
     )
 
 

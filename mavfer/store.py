@@ -130,13 +130,7 @@ class ClipStore:
                 landmarks=self.landmarks,
             )
             for column, (shape, dtype) in expected.items():
-                found = _dataset(group, column)
-                if found.shape != shape or found.dtype != dtype:
-                    raise DatasetError(
-                        f"{where}: {column} is {found.shape} {found.dtype}, expected "
-                        f"{shape} {dtype}",
-                        remedy=REBUILD,
-                    )
+                _check_column(_dataset(group, column), shape, dtype, f"{where}: {column}")
             notes = _table(json.loads(group.attrs["notes"]))
             info = VideoInfo(
                 id=name,
@@ -247,7 +241,7 @@ class ClipStore:
     def rater_labels(
         self, video_id: str, dimension: Dimension, *, lag_s: float | None = None
     ) -> dict[str, NDArray[np.float32]]:
-        """What each rater said about every row, by pseudonym; shifted as the gold labels are.
+        """Return what each rater said about every row, shifted as the gold labels are.
 
         Parameters
         ----------
@@ -370,6 +364,15 @@ def open_store(path: Path | str) -> ClipStore:
         Missing, truncated, no clip store, of another schema version or contradictory.
     """
     return ClipStore(Path(path))
+
+
+def _check_column(
+    found: h5py.Dataset, shape: tuple[int, ...], dtype: "np.dtype[Any]", where: str
+) -> None:
+    if found.shape != shape or found.dtype != dtype:
+        raise DatasetError(
+            f"{where} is {found.shape} {found.dtype}, expected {shape} {dtype}", remedy=REBUILD
+        )
 
 
 def _check_dimension(dimension: str) -> None:

@@ -1,0 +1,120 @@
+"""What a video's rows are labelled with: gold in capture time, every rater, a category."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotation.fusion import FusionOptions, fuse
+from annotation.labels import Labels
+from annotation.raters_csv import RAW_SCALE, load_traces
+from annotation.strict_csv import MAX_TIME_S
+from annotation.trace import Trace
+
+from .errors import DatasetError
+from .store_schema import DIMENSIONS, Dimension
+from .store_traces import LabelTrace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelling:
+    """Everything that labels videos, by their ids.
+
+    Attributes
+    ----------
+    gold : Labels, optional
+        Without them every label is NaN.
+    raters : mapping of video id to traces
+        Kept beside the gold labels, in [-1, 1].
+    categories : mapping of video id to str
+    lag_ns : int
+        Reaction time taken out when rows are labelled: a row at t shows what was said at
+        t + lag. The traces themselves stay as they are.
+
+    Raises
+    ------
+    DatasetError
+        A lag that is negative, or one on top of the one the labels were fused with.
+    """
+
+    gold: Labels | None = None
+    raters: Mapping[str, Sequence[LabelTrace]] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=dict)
+    lag_ns: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lag_ns <= MAX_TIME_S * 1e9:
+            raise DatasetError(f"a lag of {self.lag_ns / 1e9:g} s: expected 0 to {MAX_TIME_S:g} s")
+        if self.lag_ns and (fused_s := fused_lag_s(self.gold)):
+            raise DatasetError(
+                f"the labels were fused with a lag of {fused_s:g} s already",
+                remedy="fuse them without --lag-s, or build without it",
+            )
+
+    def columns(
+        self, video_id: str, time_ns: NDArray[np.int64]
+    ) -> dict[Dimension, NDArray[np.float32]]:
+        """Gold label of every row, (N,) float32 each; NaN where there is none."""
+        if self.gold is None:
+            return {d: np.full(len(time_ns), np.nan, np.float32) for d in DIMENSIONS}
+        about_ns = time_ns + self.lag_ns
+        return {d: self.gold.at(video_id, d, about_ns).astype(np.float32) for d in DIMENSIONS}
+
+    def traces(self, video_id: str) -> tuple[LabelTrace, ...]:
+        """Return the gold trace as it came, then every rater's."""
+        gold: list[LabelTrace] = []
+        if self.gold is not None and video_id in self.gold:
+            labels = self.gold.sessions[video_id]
+            gold = [
+                LabelTrace(d, labels.time_ns, labels.values(d))
+                for d in DIMENSIONS
+                if np.isfinite(labels.values(d)).any()
+            ]
+        return (*gold, *self.raters.get(video_id, ()))
+
+
+def fused_lag_s(labels: Labels | None) -> float:
+    """Lag that was taken out when labels were fused, as their file says."""
+    options = {} if labels is None else labels.provenance.get("options")
+    lag_s = options.get("lag_s") if isinstance(options, Mapping) else None
+    return float(lag_s) if isinstance(lag_s, int | float) else 0.0
+
+
+def load_ratings(paths: Sequence[Path], *, scale: float) -> tuple[Trace, ...]:
+    """Read rater CSV files, or the folders of annotation projects, and bring them to [-1, 1].
+
+    Parameters
+    ----------
+    scale : float
+        Ratings in CSV files are ±`scale`; projects know theirs.
+    """
+    traces: list[Trace] = []
+    for folder in (path for path in paths if path.is_dir()):
+        from annotation.project.ratings import read_project_traces
+
+        traces += [_divided(trace, RAW_SCALE) for trace in read_project_traces(folder)]
+    if files := [path for path in paths if not path.is_dir()]:
+        traces += [_divided(trace, scale) for trace in load_traces(files, scale=scale)]
+    return tuple(traces)
+
+
+def by_session(traces: Sequence[Trace]) -> dict[str, tuple[LabelTrace, ...]]:
+    """Sort traces in [-1, 1] by the session they are about."""
+    found: dict[str, list[LabelTrace]] = {}
+    for trace in traces:
+        found.setdefault(trace.session, []).append(
+            LabelTrace(trace.dimension, trace.time_ns, trace.value, trace.rater)
+        )
+    return {session: tuple(members) for session, members in found.items()}
+
+
+def gold_of(traces: Sequence[Trace]) -> Labels:
+    """Fuse ratings in [-1, 1] as ``mavfer-annotate fuse`` does without options."""
+    options = FusionOptions(scale=1.0)
+    return Labels(fuse(traces, options), {"method": "mean over raters", "options": {"lag_s": 0.0}})
+
+
+def _divided(trace: Trace, scale: float) -> Trace:
+    return replace(trace, value=trace.value / scale)
