@@ -169,8 +169,12 @@ def _discard_stdout() -> None:
 
 
 @contextmanager
-def progress(label: str, *, enabled: bool = True) -> Iterator[OnProgress]:
+def progress(
+    label: str, *, enabled: bool = True, detail: Callable[[], str] | None = None
+) -> Iterator[OnProgress]:
     """Show ``label  37 %  37/100  eta 12 s`` on standard error while the block runs.
+
+    What `detail` returns at the moment stands at the end of the line.
 
     A terminal gets a bar redrawn five times a second; a log file gets a line every five seconds.
     Nothing is shown for work that ends before the first interval.
@@ -189,6 +193,7 @@ def progress(label: str, *, enabled: bool = True) -> Iterator[OnProgress]:
         last_s = now_s
         share = done / total if total else 0.0
         eta = f"eta {(now_s - started_s) * (1 - share) / share:.0f} s" if share > 0 else ""
+        eta += f"  {detail()}" if detail is not None else ""
         if interactive:
             filled = round(share * _BAR_WIDTH)
             bar = "█" * filled + "·" * (_BAR_WIDTH - filled)

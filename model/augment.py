@@ -3,7 +3,7 @@
 A draw per frame would be flicker, which a network that looks for motion must not see.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,12 @@ from .config import TrainConfig
 
 
 def augment(
-    clips: Mapping[str, Tensor], config: TrainConfig, generator: torch.Generator
+    clips: Mapping[str, Tensor],
+    config: TrainConfig,
+    generator: torch.Generator,
+    *,
+    n_clips: int | None = None,
+    rows: Sequence[int] | None = None,
 ) -> dict[str, Tensor]:
     """Mirror half of the clips; change contrast and colour of the color modality.
 
@@ -22,11 +27,18 @@ def augment(
     config : TrainConfig
     generator : torch.Generator
         On the CPU: the same draws whatever the device.
+    n_clips, rows : int, sequence of int, optional
+        Where `clips` are only these rows of a batch of `n_clips`: they get what they would get in
+        the whole batch.
     """
-    batch, device = next(iter(clips.values())).shape[1], next(iter(clips.values())).device
+    first = next(iter(clips.values()))
+    batch, device = n_clips or first.shape[1], first.device
     mirrored = torch.rand(batch, generator=generator).lt(0.5)
     contrast = 1 + config.contrast_jitter * (2 * torch.rand(batch, generator=generator) - 1)
     offset = config.color_jitter * (2 * torch.rand(batch, 3, generator=generator) - 1)
+    if rows is not None:
+        mine = torch.tensor(rows)
+        mirrored, contrast, offset = mirrored[mine], contrast[mine], offset[mine]
     changed = dict(clips)
     if config.flip:
         mask = mirrored.to(device)[None, :, None, None, None]

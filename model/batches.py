@@ -15,12 +15,13 @@ from torch.utils.data import DataLoader
 from capture.terminal import OnProgress
 
 from .config import ModelConfig, TrainConfig
-from .data import ClipDataset, collate
+from .data import Batch, ClipDataset, collate
 from .preprocess import Stats, prepare
+from .ranks import Ranks
 
 
 class BatchSource(Protocol):
-    """Something that serves prepared batches, forever, from any step on."""
+    """Something that serves a rank's share of prepared batches, forever, from any step on."""
 
     def batches(self, first_step: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield clips {modality: (T, B, C, h, w)} and labels (B, K) of `first_step` and on."""
@@ -77,15 +78,18 @@ class PreparedClips:
 class PreparedBatches:
     """Batches out of `PreparedClips`."""
 
-    def __init__(self, prepared: PreparedClips, config: TrainConfig) -> None:
-        self._prepared, self._config = prepared, config
+    def __init__(
+        self, prepared: PreparedClips, config: TrainConfig, ranks: Ranks | None = None
+    ) -> None:
+        self._prepared, self._config, self._ranks = prepared, config, ranks or Ranks()
 
     def batches(self, first_step: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield the batches of `first_step` and on."""
         step = first_step
         while True:
             n_clips = len(self._prepared.labels)
-            yield self._prepared.select(batch_indices(n_clips, self._config, step))
+            rows = self._ranks.share(batch_indices(n_clips, self._config, step))
+            yield self._prepared.select(rows)
             step += 1
 
 
@@ -101,32 +105,41 @@ class StreamedBatches:
         *,
         device: torch.device,
         workers: int = 0,
+        ranks: Ranks | None = None,
     ) -> None:
         self._dataset, self._config, self._model, self._stats = dataset, config, model, stats
-        self._device, self._workers = device, workers
+        self._device, self._workers, self._ranks = device, workers, ranks or Ranks()
 
     def batches(self, first_step: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield the batches of `first_step` and on."""
         loader = DataLoader(
             self._dataset,
-            batch_sampler=_Order(len(self._dataset), self._config, first_step),
-            collate_fn=collate,
+            batch_sampler=_Order(len(self._dataset), self._config, first_step, self._ranks),
+            collate_fn=_collated,
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
         )
         for batch in loader:
+            if batch is None:  # a batch of fewer clips than ranks
+                yield {}, torch.empty(0, len(self._model.outputs), device=self._device)
+                continue
             crops = {n: x.to(self._device, non_blocking=True) for n, x in batch.crops.items()}
             clips = prepare(crops, self._model, self._stats)
             yield clips, batch.labels.to(self._device, non_blocking=True)
 
 
+def _collated(samples: list[Batch]) -> Batch | None:
+    return collate(samples) if samples else None
+
+
 class _Order:
-    def __init__(self, n_clips: int, config: TrainConfig, first_step: int) -> None:
+    def __init__(self, n_clips: int, config: TrainConfig, first_step: int, ranks: Ranks) -> None:
         self._n_clips, self._config, self._first_step = n_clips, config, first_step
+        self._ranks = ranks
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in range(self._first_step, self._config.max_steps):
-            yield batch_indices(self._n_clips, self._config, step)
+            yield self._ranks.share(batch_indices(self._n_clips, self._config, step))
 
     def __len__(self) -> int:
         return self._config.max_steps - self._first_step

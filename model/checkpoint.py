@@ -48,6 +48,10 @@ class CheckpointInfo:
     validation : mapping of str to float or None
         Metrics of these weights on the validation split; empty without one.
     software_version : str
+    validation_subjects : tuple of str
+        Who chose these weights; nobody of them was learned from.
+    rate_hz : float or None
+        Frame rate of the clips learned from; None: that of each film.
     """
 
     model: ModelConfig
@@ -58,6 +62,8 @@ class CheckpointInfo:
     step: int
     validation: Mapping[str, float | None]
     software_version: str = version("mavfer")
+    validation_subjects: tuple[str, ...] = ()
+    rate_hz: float | None = None
 
     def to_object(self) -> dict[str, Any]:
         """Return the JSON object kept in the metadata."""
@@ -72,6 +78,8 @@ class CheckpointInfo:
             "store_fingerprint": self.store_fingerprint,
             "step": self.step,
             "validation": dict(self.validation),
+            "validation_subjects": list(self.validation_subjects),
+            "rate_hz": self.rate_hz,
         }
 
     @classmethod
@@ -94,6 +102,11 @@ class CheckpointInfo:
             v is None or isinstance(v, int | float) for v in validation.values()
         ):
             raise CheckpointError(f"{where}: validation is damaged", remedy=_REMEDY)
+        subjects, rate_hz = value.get("validation_subjects", []), value.get("rate_hz")
+        if not isinstance(subjects, list) or not all(isinstance(s, str) for s in subjects):
+            raise CheckpointError(f"{where}: validation_subjects are damaged", remedy=_REMEDY)
+        if rate_hz is not None and not (isinstance(rate_hz, int | float) and 0 < rate_hz < 1000):
+            raise CheckpointError(f"{where}: rate_hz is {rate_hz!r}", remedy=_REMEDY)
         model = ModelConfig.from_object(value.get("model"), where=f"{where}: model")
         if model.normalisation == "store":
             check_stats(stats, model)
@@ -106,6 +119,8 @@ class CheckpointInfo:
             step=step,
             validation=validation,
             software_version=str(value.get("software_version")),
+            validation_subjects=tuple(subjects),
+            rate_hz=rate_hz,
         )
 
 

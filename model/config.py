@@ -10,6 +10,7 @@ from .catalogue import FACTS, Architecture, Facts
 from .errors import ModelError
 from .strict import from_object
 
+Precision = Literal["auto", "float32", "bfloat16"]
 MODALITIES = ("color", "depth", "thermal")
 DIMENSIONS = ("valence", "arousal")
 CATEGORY = "category"
@@ -255,8 +256,16 @@ class TrainConfig:
         Clips with a smaller share of frames with a face are left out.
     cache : {"none", "prepared"}
         ``prepared`` keeps all clips normalised and reduced in memory.
+    precision : {"auto", "float32", "bfloat16"}
+        Of convolutions and products; weights, loss and optimiser are float32. ``auto``: bfloat16
+        on a GPU that supports it.
     checkpointing : bool
-        Compute activations again backwards: about half the memory, a third more time.
+        Keep fewer activations and compute them again: less memory for more time, same results.
+    validation : {"auto", "store", "train", "none"}
+        Subjects that choose the checkpoint and end the run: those of the store's validation
+        split, ``validation_share`` of the training subjects, or nobody. ``auto``: the store's
+        where it has any, else of the training subjects where there are at least three.
+    validation_share : float
     """
 
     seed: int = 0
@@ -278,7 +287,10 @@ class TrainConfig:
     patience: int | None = 20
     min_valid_share: float = 0.5
     cache: Literal["none", "prepared"] = "none"
+    precision: Precision = "auto"
     checkpointing: bool = False
+    validation: Literal["auto", "store", "train", "none"] = "auto"
+    validation_share: float = 0.2
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_steps", "validate_every"):
@@ -295,6 +307,8 @@ class TrainConfig:
             raise ModelError(f"epsilon is {self.epsilon}, expected at least 0")
         if not 0 <= self.min_valid_share <= 1:
             raise ModelError(f"min_valid_share is {self.min_valid_share}, expected 0 to 1")
+        if not 0 < self.validation_share < 1:
+            raise ModelError(f"validation_share is {self.validation_share}, expected 0 < share < 1")
 
     def to_object(self) -> dict[str, Any]:
         """Return the JSON object that `from_object` reads."""

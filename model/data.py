@@ -1,6 +1,6 @@
 """Clips of a store as a torch dataset: integers through the loader, floats on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -53,6 +53,8 @@ class ClipDataset(Dataset[Batch]):
         Smallest share of a clip's frames that must show a face.
     labelled : bool
         Leave out clips without a label in every output.
+    subjects : collection of str, optional
+        Only clips of these subjects.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class ClipDataset(Dataset[Batch]):
         stride_frames: int,
         min_valid_share: float,
         labelled: bool = True,
+        subjects: Collection[str] | None = None,
     ) -> None:
         check_store(store, config)
         self._store = store
@@ -74,6 +77,8 @@ class ClipDataset(Dataset[Batch]):
         labels: list[NDArray[np.float32]] = []
         by_video: dict[str, NDArray[np.float32]] = {}
         for ref in store.clips(split, stride_frames=stride_frames, clip_length=config.clip_length):
+            if subjects is not None and store.videos[ref.video_id].subject not in subjects:
+                continue
             rows = slice(ref.start, ref.start + config.clip_length)
             if ref.video_id not in by_video:
                 self._usable[ref.video_id] = _usable_frames(store, ref.video_id, config)

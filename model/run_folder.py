@@ -1,11 +1,12 @@
 """The files of a training run.
 
 ``checkpoint.safetensors`` (the best validation), ``config.json``, ``metrics.jsonl`` (a line a
-validation), ``curves.png`` and ``resume.safetensors`` (weights, optimiser and counters of the last
-validation; ``--resume`` goes on from it).
+validation), ``curves.png``, ``MODEL_CARD.md`` and ``resume.safetensors`` (weights, optimiser and
+counters of the last moment that was kept; ``--resume`` goes on from it).
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CURVES = "curves.png"
 RESUME = "resume.safetensors"
+MODEL_CARD = "MODEL_CARD.md"
+POST_PROCESSING = "post_processing.json"
+EVENTS = "events"
+_FILES = (CHECKPOINT, METRICS, CURVES, RESUME, MODEL_CARD, POST_PROCESSING, CONFIG)
+"""The config goes last: as long as it is there, the folder is known for a run."""
 _ADAM_STATE = ("exp_avg", "exp_avg_sq", "step")
 _COUNTERS = "counters"
 
@@ -43,12 +49,19 @@ class Progress:
         Mean validation CCC of the outputs there; -inf before the first.
     since_best : int
         Validations since.
+    plateau_end : int or None
+        Step of the first validation whose predictions differed between clips.
+    loss_sum, loss_count : float, int
+        Training losses since the last validation.
     """
 
     step: int = 0
     best_step: int = 0
     best_score: float = float("-inf")
     since_best: int = 0
+    plateau_end: int | None = None
+    loss_sum: float = 0.0
+    loss_count: int = 0
 
 
 class RunFolder:
@@ -75,6 +88,7 @@ class RunFolder:
 
     def start(self, info: CheckpointInfo, *, overwrite: bool) -> None:
         """Create the folder and its config; refuse one that is in use unless `overwrite`."""
+        self._sweep()
         if self.path.exists() and any(self.path.iterdir()):
             if not overwrite:
                 raise OutputExistsError(
@@ -86,11 +100,23 @@ class RunFolder:
                     f"{self.path} holds no training run: not overwritten",
                     remedy="choose another folder",
                 )
-            for name in (CHECKPOINT, CONFIG, METRICS, CURVES, RESUME):
+            for name in _FILES:
                 (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / EVENTS, ignore_errors=True)
         self.path.mkdir(parents=True, exist_ok=True)
         text = json.dumps(info.to_object(), indent=2, allow_nan=False) + "\n"
         write_text_atomic(self.path / CONFIG, text)
+
+    def _sweep(self) -> None:
+        """Take away what a killed process was writing."""
+        for name in _FILES:
+            for left in self.path.glob(f".{name}.*.partial"):
+                left.unlink(missing_ok=True)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a moment of the run was kept."""
+        return (self.path / RESUME).is_file()
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Add a line to the metrics."""
@@ -120,19 +146,33 @@ class RunFolder:
         """Write everything that the next step depends on."""
         extra: dict[str, Tensor] = {
             _COUNTERS: torch.tensor(
-                [progress.step, progress.best_step, progress.best_score, progress.since_best],
+                [
+                    progress.step,
+                    progress.best_step,
+                    progress.best_score,
+                    progress.since_best,
+                    -1 if progress.plateau_end is None else progress.plateau_end,
+                    progress.loss_sum,
+                    progress.loss_count,
+                ],
                 dtype=torch.float64,
             )
         }
         for name, parameter in network.named_parameters() if progress.step else ():
+            # A parameter that no gradient has reached yet is where Adam starts: at zero.
+            state = optimizer.state.get(parameter) or {
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+                "step": torch.tensor(0.0),
+            }
             for key in _ADAM_STATE:
-                extra[f"adam.{key}.{name}"] = optimizer.state[parameter][key]
+                extra[f"adam.{key}.{name}"] = state[key]
         save_checkpoint(self.path / RESUME, network, info, extra=extra, overwrite=True)
 
     def load_resume(
         self, *, device: torch.device, learning_rate: float
     ) -> tuple[Network, torch.optim.Adam, CheckpointInfo, Progress]:
-        """Read what `save_resume` wrote; metrics after that moment are dropped."""
+        """Read what `save_resume` wrote."""
         path = self.path / RESUME
         if not path.is_file():
             raise CheckpointError(
@@ -142,7 +182,9 @@ class RunFolder:
         network, info, extra = load_tensors(path, device=device)
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
         try:
-            step, best_step, best_score, since_best = extra[_COUNTERS].tolist()
+            step, best_step, best_score, since_best, plateau_end, loss_sum, loss_count = extra[
+                _COUNTERS
+            ].tolist()
             # Before the first step the optimiser has no state.
             for name, parameter in network.named_parameters() if step else ():
                 state = {key: extra[f"adam.{key}.{name}"] for key in _ADAM_STATE}
@@ -154,8 +196,20 @@ class RunFolder:
             raise CheckpointError(
                 f"{path}: the optimiser's state is incomplete ({error})"
             ) from error
-        progress = Progress(int(step), int(best_step), best_score, int(since_best))
-        kept = [line for line in self.metrics() if line["step"] <= progress.step]
+        progress = Progress(
+            int(step),
+            int(best_step),
+            best_score,
+            int(since_best),
+            None if plateau_end < 0 else int(plateau_end),
+            loss_sum,
+            int(loss_count),
+        )
+        return network, optimizer, info, progress
+
+    def forget_after(self, step: int) -> None:
+        """Drop lines of the metrics after `step`, and what a killed process was writing."""
+        self._sweep()
+        kept = [line for line in self.metrics() if line["step"] <= step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         write_text_atomic(self.path / METRICS, text, overwrite=True)
-        return network, optimizer, info, progress

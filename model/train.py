@@ -1,38 +1,35 @@
-"""The training loop: one loss, one optimiser, one device."""
+"""Training: from a clip store and a plan to a run folder."""
 
-import logging
 import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from capture.terminal import OnProgress
 from mavfer.store import ClipStore
 
-from .augment import augment
 from .batches import BatchSource, PreparedBatches, PreparedClips, StreamedBatches
-from .checkpoint import CheckpointInfo, save_checkpoint
+from .checkpoint import CheckpointInfo
 from .config import ModelConfig, TrainConfig
 from .data import ClipDataset
-from .errors import ModelError
+from .errors import CheckpointError, ModelError
+from .held_out import SubjectRoles, subject_roles
 from .initialise import build_network
-from .losses import training_loss
-from .predict import predict_clips
+from .pace import Pace
+from .precision import chosen_precision
 from .prediction import Network
 from .preprocess import check_stats
 from .pretrained import check_pretrained
+from .ranks import Ranks
 from .run_folder import Progress, RunFolder
-from .scores import CONSTANT_SD, Scores, score_outputs
+from .scores import Scores
+from .tensorboard import EventWriter
+from .training_loop import OnValidation, StopReason, TrainingLoop, Watchers
 
-logger = logging.getLogger(__name__)
-
-
-StopReason = Literal["steps", "time", "patience"]
+SAVE_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,10 @@ class TrainPlan:
         Processes that read clips; unused with the cache ``prepared``.
     max_seconds : float or None
         Stop cleanly after so long, reading the clips included.
+    save_every_s : float
+        A crash costs at most so much work; validations are kept in any case.
+    tensorboard : bool
+        Write event files, too.
     """
 
     model: ModelConfig
@@ -58,6 +59,8 @@ class TrainPlan:
     device: torch.device
     workers: int = 0
     max_seconds: float | None = None
+    save_every_s: float = SAVE_EVERY_S
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,19 @@ class TrainResult:
     steps, best_step : int
     seconds_s, step_s : float
         Whole run, and the median of a step of this call.
+    clips_per_s, data_wait : float
+        Over the last steps: clips learned from, and the share of time spent waiting for them.
     validation : mapping of output to scores
-        Of the kept checkpoint on the validation split; empty without one.
+        Of the kept checkpoint on the validation subjects; empty without any.
+    validation_subjects : tuple of str
     n_parameters, n_train_clips, n_validation_clips, n_without_face, n_without_label : int
     constant_output : bool
         The last validation found the same prediction for every clip.
+    plateau_end : int or None
+        Step of the first validation whose predictions differed between clips.
+    precision : {"float32", "bfloat16"}
+    n_ranks : int
+        Processes that trained together.
     """
 
     stopped: StopReason
@@ -82,13 +93,19 @@ class TrainResult:
     best_step: int
     seconds_s: float
     step_s: float
+    clips_per_s: float
+    data_wait: float
     validation: dict[str, Scores]
+    validation_subjects: tuple[str, ...]
     n_parameters: int
     n_train_clips: int
     n_validation_clips: int
     n_without_face: int
     n_without_label: int
     constant_output: bool
+    plateau_end: int | None
+    precision: str
+    n_ranks: int
 
 
 def train(
@@ -96,13 +113,15 @@ def train(
     folder: Path,
     plan: TrainPlan,
     *,
+    ranks: Ranks | None = None,
     resume: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
     on_read: OnProgress | None = None,
-    on_validation: Callable[[dict[str, Any]], None] | None = None,
+    on_validation: OnValidation | None = None,
+    pace: Pace | None = None,
 ) -> TrainResult:
-    """Train a network on the train split of `store`; keep the best on its validation split.
+    """Train a network on the train split of `store`; keep the best on the validation subjects.
 
     Parameters
     ----------
@@ -110,172 +129,107 @@ def train(
     folder : Path
         Run folder (`model.run_folder`).
     plan : TrainPlan
+    ranks : Ranks, optional
+        The processes that train together (`model.ranks.joined_ranks`); the first one writes.
     resume : bool
-        Go on from the last validation of the run in `folder`, with its configurations except
-        ``max_steps``.
+        Go on from the last moment that the run in `folder` kept, with its configurations except
+        ``max_steps``. The weights become those of a run that was never interrupted.
     on_progress, on_read : callable
         Receive steps done and to do, and clips read into the cache.
     on_validation : callable
         Receives each line of the metrics.
+    pace : Pace, optional
+        To look at meanwhile.
 
     Raises
     ------
     ModelError
-        The store lacks a modality, labels or training clips; the run cannot be resumed.
+        The store lacks a modality, labels or training clips; the run cannot be resumed or has
+        diverged.
     """
     started_s = time.monotonic()
+    ranks, pace = ranks or Ranks(), pace or Pace()
     files = RunFolder(folder)
-    network, optimizer, info, progress = _begin(store, files, plan, resume, overwrite)
+    dtype = chosen_precision(plan.train.precision, plan.device)
+    network, optimizer, info, progress = _begin(store, files, plan, ranks, resume, overwrite)
     plan = replace(plan, model=info.model, train=info.train)
-    learn, validate = _datasets(store, plan)
-    source = _source(learn, plan, info, on_read)
+    network.checkpointing = plan.train.checkpointing
+    roles = subject_roles(store, plan.train)
+    learn, validate = _datasets(store, plan, roles)
+    source = _source(learn, plan, info, ranks, on_read)
     held_out = PreparedClips(validate, plan.model, info.stats, device=plan.device)
-    loop = _Loop(network, optimizer, plan, info, files, held_out, progress, on_validation)
-    gpus = [plan.device] if plan.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
-        stopped = loop.run(source, started_s, on_progress)
+    with ExitStack() as stack:
+        if plan.tensorboard and ranks.is_first:
+            writer = stack.enter_context(EventWriter(files.path, first_step=progress.step))
+            on_validation = writer.beside(on_validation)
+        loop = TrainingLoop(
+            network,
+            optimizer,
+            info,
+            files,
+            held_out,
+            progress,
+            n_clips=len(learn),
+            device=plan.device,
+            dtype=dtype,
+            ranks=ranks,
+            save_every_s=plan.save_every_s,
+            watchers=Watchers(on_progress, on_validation, pace),
+        )
+        gpus = [plan.device] if plan.device.type == "cuda" else []
+        stack.enter_context(torch.random.fork_rng(devices=gpus))
+        deadline_s = None if plan.max_seconds is None else started_s + plan.max_seconds
+        stopped = loop.run(source, deadline_s)
     return TrainResult(
         stopped=stopped,
         steps=progress.step,
         best_step=progress.best_step,
         seconds_s=time.monotonic() - started_s,
-        step_s=float(np.median(loop.step_seconds)) if loop.step_seconds else 0.0,
+        step_s=float(np.median(pace.step_s)) if pace.step_s else 0.0,
+        clips_per_s=pace.clips_per_s,
+        data_wait=pace.data_share,
         validation=_best_validation(files, progress.best_step),
+        validation_subjects=info.validation_subjects,
         n_parameters=sum(p.numel() for p in network.parameters()),
         n_train_clips=len(learn),
         n_validation_clips=len(validate),
         n_without_face=learn.n_without_face,
         n_without_label=learn.n_without_label,
         constant_output=loop.constant_output,
+        plateau_end=progress.plateau_end,
+        precision=str(dtype).removeprefix("torch."),
+        n_ranks=ranks.size,
     )
 
 
-class _Loop:
-    def __init__(
-        self,
-        network: Network,
-        optimizer: torch.optim.Adam,
-        plan: TrainPlan,
-        info: CheckpointInfo,
-        files: RunFolder,
-        held_out: PreparedClips,
-        progress: Progress,
-        on_validation: Callable[[dict[str, Any]], None] | None,
-    ) -> None:
-        self._network, self._optimizer, self._plan, self._info = network, optimizer, plan, info
-        self._files, self._held_out, self._progress = files, held_out, progress
-        self._on_validation = on_validation
-        self._losses: list[Tensor] = []
-        self.step_seconds: list[float] = []
-        self.constant_output = False
-
-    def run(
-        self, source: BatchSource, started_s: float, on_progress: OnProgress | None
-    ) -> StopReason:
-        config, progress = self._plan.train, self._progress
-        deadline_s = None if self._plan.max_seconds is None else started_s + self._plan.max_seconds
-        batches = source.batches(progress.step)
-        while progress.step < config.max_steps:
-            if deadline_s is not None and time.monotonic() >= deadline_s:
-                self._validate(started_s)
-                return "time"
-            begun_s = time.monotonic()
-            clips, labels = next(batches)
-            self._step(clips, labels)
-            self.step_seconds.append(time.monotonic() - begun_s)
-            progress.step += 1
-            if on_progress is not None:
-                on_progress(progress.step, config.max_steps)
-            if progress.step % config.validate_every == 0 or progress.step == config.max_steps:
-                self._validate(started_s)
-                if config.patience is not None and progress.since_best >= config.patience:
-                    return "patience"
-        return "steps"
-
-    def _step(self, clips: dict[str, Tensor], labels: Tensor) -> None:
-        config, step = self._plan.train, self._progress.step
-        # Dropout and augmentation are functions of (seed, step): a resumed run repeats them.
-        seed = int(np.random.SeedSequence((config.seed, step)).generate_state(1)[0])
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-        for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate * warm
-        self._network.train()
-        self._optimizer.zero_grad()
-        score = self._network(augment(clips, config, generator)).score
-        loss = training_loss(score, labels, self._plan.model, config)
-        loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
-        if config.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self._network.parameters(), config.gradient_clip)
-        self._optimizer.step()
-        self._losses.append(loss.detach())
-
-    def _validate(self, started_s: float) -> None:
-        """Score the held-out clips, write the metrics, keep the weights if they are the best."""
-        progress = self._progress
-        loss = float(torch.stack(self._losses).mean()) if self._losses else None
-        self._losses.clear()
-        if loss is not None and not np.isfinite(loss):
-            raise ModelError(
-                f"the loss is {loss} after {progress.step} steps: the run has diverged",
-                remedy="lower --learning-rate",
-            )
-        line: dict[str, Any] = {
-            "step": progress.step,
-            "time_s": round(time.monotonic() - started_s, 2),
-            "train_loss": loss,
-            "validation": {},
-        }
-        best = True
-        if len(self._held_out.labels):
-            predicted = predict_clips(
-                self._network, self._held_out, batch_size=self._plan.train.batch_size
-            )
-            gold = self._held_out.labels.cpu().numpy()
-            scores = score_outputs(predicted, gold, self._plan.model.outputs)
-            line["validation"] = scores
-            mean = float(np.mean([s["ccc"] or 0.0 for s in scores.values()]))
-            best = mean > progress.best_score
-            if best:
-                progress.best_score = mean
-            self.constant_output = all((s["sd"] or 0.0) < CONSTANT_SD for s in scores.values())
-            line["constant_output"] = self.constant_output
-        progress.since_best = 0 if best else progress.since_best + 1
-        info = replace(
-            self._info,
-            step=progress.step,
-            validation={f"{o}.{k}": v for o, s in line["validation"].items() for k, v in s.items()},
-        )
-        if best:
-            progress.best_step = progress.step
-            save_checkpoint(self._files.checkpoint, self._network, info, overwrite=True)
-        self._files.append(line)
-        self._files.save_resume(self._network, self._optimizer, info, progress)
-        if self.constant_output:
-            logger.info("step %d: constant output", progress.step)
-        if self._on_validation is not None:
-            self._on_validation(line)
-
-
 def _begin(
-    store: ClipStore, files: RunFolder, plan: TrainPlan, resume: bool, overwrite: bool
+    store: ClipStore,
+    files: RunFolder,
+    plan: TrainPlan,
+    ranks: Ranks,
+    resume: bool,
+    overwrite: bool,
 ) -> tuple[Network, torch.optim.Adam, CheckpointInfo, Progress]:
-    if resume:
+    if resume and files.can_resume:
         network, optimizer, info, progress = files.load_resume(
             device=plan.device, learning_rate=plan.train.learning_rate
         )
-        if info.store_fingerprint != store.fingerprint:
-            raise ModelError(
-                f"{files.path} was trained on another store than {store.path.name}",
-                remedy="resume with the store it was started with",
-            )
+        _check_same_store(info, files, store)
         train = replace(info.train, max_steps=plan.train.max_steps)
+        ranks.first(lambda: files.forget_after(progress.step))
         return network, optimizer, replace(info, train=train), progress
+    if resume:  # killed before anything was kept, or never begun
+        if not files.path.is_dir():
+            raise CheckpointError(f"{files.path} has nothing to resume: it holds no training run")
+        started = files.info()
+        _check_same_store(started, files, store)
+        train = replace(started.train, max_steps=plan.train.max_steps)
+        plan = replace(plan, model=started.model, train=train, preset=started.preset)
     check_pretrained(plan.model, plan.train)
     stats = {name: store.stats[name] for name in plan.model.modalities if name in store.stats}
     if plan.model.normalisation == "store":
         check_stats(stats, plan.model)
+    roles = subject_roles(store, plan.train)
     info = CheckpointInfo(
         model=plan.model,
         train=plan.train,
@@ -284,9 +238,14 @@ def _begin(
         store_fingerprint=store.fingerprint,
         step=0,
         validation={},
+        validation_subjects=tuple(sorted(roles.validate)),
+        rate_hz=store.rate_hz,
     )
-    _datasets(store, plan)
-    files.start(info, overwrite=overwrite)
+    _datasets(store, plan, roles)
+    if resume:
+        ranks.first(lambda: files.forget_after(0))
+    else:
+        ranks.first(lambda: files.start(info, overwrite=overwrite))
     network = build_network(
         plan.model,
         seed=plan.train.seed,
@@ -298,18 +257,34 @@ def _begin(
     return network, optimizer, info, Progress()
 
 
-def _datasets(store: ClipStore, plan: TrainPlan) -> tuple[ClipDataset, ClipDataset]:
+def _check_same_store(info: CheckpointInfo, files: RunFolder, store: ClipStore) -> None:
+    if info.store_fingerprint != store.fingerprint:
+        raise ModelError(
+            f"{files.path} was trained on another store than {store.path.name}",
+            remedy="resume with the store it was started with",
+        )
+
+
+def _datasets(
+    store: ClipStore, plan: TrainPlan, roles: SubjectRoles
+) -> tuple[ClipDataset, ClipDataset]:
     stride = plan.model.clip_length
     share = plan.train.min_valid_share
     learn = ClipDataset(
         store,
         plan.model,
         split="train",
+        subjects=roles.learn,
         stride_frames=stride,
         min_valid_share=share,
     )
     validate = ClipDataset(
-        store, plan.model, split="validation", stride_frames=stride, min_valid_share=share
+        store,
+        plan.model,
+        split=roles.validation_split,
+        subjects=roles.validate,
+        stride_frames=stride,
+        min_valid_share=share,
     )
     if not len(learn):
         raise ModelError(
@@ -323,15 +298,25 @@ def _datasets(store: ClipStore, plan: TrainPlan) -> tuple[ClipDataset, ClipDatas
 
 
 def _source(
-    learn: ClipDataset, plan: TrainPlan, info: CheckpointInfo, on_read: OnProgress | None
+    learn: ClipDataset,
+    plan: TrainPlan,
+    info: CheckpointInfo,
+    ranks: Ranks,
+    on_read: OnProgress | None,
 ) -> BatchSource:
     if plan.train.cache == "prepared":
         prepared = PreparedClips(
             learn, plan.model, info.stats, device=plan.device, on_progress=on_read
         )
-        return PreparedBatches(prepared, plan.train)
+        return PreparedBatches(prepared, plan.train, ranks)
     return StreamedBatches(
-        learn, plan.train, plan.model, info.stats, device=plan.device, workers=plan.workers
+        learn,
+        plan.train,
+        plan.model,
+        info.stats,
+        device=plan.device,
+        workers=plan.workers,
+        ranks=ranks,
     )
 
 

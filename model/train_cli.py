@@ -8,16 +8,23 @@ from typing import Any
 
 from capture import terminal
 
+from .catalogue import ARCHITECTURES, FACTS
+from .presets import PRESETS
+
 _EPILOG = """\
 examples:
   mavfer-train store.h5 -o runs/mran --model mran --preset small
   mavfer-train store.h5 -o runs/uran --model uran --modalities color --max-seconds 200
   mavfer-train store.h5 -o runs/paper --model mran --preset paper --seed 3
   mavfer-train store.h5 -o runs/paper --resume
+  mavfer-train store.h5 --config mran.toml --set attention=standardise --set peephole=none
+  mavfer-train store.h5 --config runs/mran/config.json --seed 1 -o runs/mran-1
+  torchrun --standalone --nproc-per-node 2 --no-python mavfer-train store.h5 -o runs/mran
 
 presets:
   paper  the paper's network and hyper-parameters: 96x96 crops, full width, Xavier, Adam 1e-4,
          batches of 4 (mran) or 8 (uran), dropout 0.5. Hours on a CPU.
+  recommended  the paper's size with what lets it learn; hours on a CPU.
   small  learns in minutes on one core. It deviates from the paper: 32x32 crops, a quarter of the
          width, Adam 1e-3 with warm-up, a CCC term in the loss, another initialisation,
          standardised attention, per-clip normalisation. Say so where you report its figures.
@@ -34,12 +41,22 @@ def _parser() -> argparse.ArgumentParser:
         prog="mavfer-train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_EPILOG,
+        epilog=_EPILOG + "\nnetworks:\n" + _networks(),
     )
     parser.add_argument("store", type=Path, help="clip store (mavfer-build-dataset)")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="run folder")
-    parser.add_argument("--model", choices=("mran", "uran"), default="mran")
-    parser.add_argument("--preset", choices=("paper", "small"), default="small")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="run folder (default: runs/MODEL-MODALITIES-seedN)",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML file, or the config.json of a run"
+    )
+    parser.add_argument(
+        "--model", choices=ARCHITECTURES, metavar="NAME", help="network (default: mran)"
+    )
+    parser.add_argument("--preset", choices=PRESETS, help="default: small")
     parser.add_argument(
         "--modalities",
         help="comma-separated, the one that carries the features first "
@@ -48,10 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--target",
         choices=("valence", "arousal", "both"),
-        default="valence",
         help="dimension to predict (default: valence)",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="default: 0")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps")
     parser.add_argument("--batch-size", type=int, metavar="N")
     parser.add_argument("--learning-rate", type=float, metavar="RATE")
@@ -69,6 +85,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="stop cleanly after so long, whatever the steps",
     )
+    parser.add_argument(
+        "--save-every",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="keep the state for --resume at least so often (default: 60 s)",
+    )
+    parser.add_argument("--checkpointing", action="store_true", help="less memory for more time")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard events into OUTPUT/events"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in OUTPUT")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in OUTPUT")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all)")
@@ -78,6 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _networks() -> str:
+    return "".join(f"  {name:<18}{FACTS[name].summary}\n" for name in ARCHITECTURES)
+
+
 def _train(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
@@ -85,22 +116,29 @@ def _train(args: argparse.Namespace) -> int:
 
     from .device import chosen_device
     from .errors import ModelError
-    from .figures import draw_curves
+    from .pace import Pace
+    from .ranks import joined_ranks, local_device
     from .run_folder import CURVES, RunFolder
-    from .settings import chosen_configs, resumed_configs
+    from .settings import chosen_configs, default_output, resumed_configs
     from .train import TrainPlan, train
 
-    if args.max_seconds is not None and not args.max_seconds >= 0:
-        raise ModelError(f"--max-seconds is {args.max_seconds:g}, expected 0 or more")
+    for name in ("max_seconds", "save_every"):
+        value = getattr(args, name)
+        if value is not None and not value >= 0:
+            option = f"--{name.replace('_', '-')}"
+            raise ModelError(f"{option} is {value:g}, expected 0 or more")
     if args.workers < 0:
         raise ModelError(f"--workers is {args.workers}, expected 0 or more")
-    device = chosen_device(args.device, threads=args.threads)
-    with open_store(args.store) as store:
+    device = chosen_device(local_device(args.device), threads=args.threads)
+    pace = Pace()
+    with open_store(args.store) as store, joined_ranks(device) as ranks:
         if args.resume:
+            if args.output is None:
+                raise ModelError("--resume: which run?", remedy="name its folder with -o")
             preset, model, training = resumed_configs(args)
         else:
-            preset = args.preset
-            model, training = chosen_configs(args, store.modalities)
+            preset, model, training = chosen_configs(args, store.modalities)
+        output: Path = args.output or default_output(model, training)
         plan = TrainPlan(
             model=model,
             train=training,
@@ -108,35 +146,45 @@ def _train(args: argparse.Namespace) -> int:
             device=device,
             workers=args.workers,
             max_seconds=args.max_seconds,
+            save_every_s=args.save_every,
+            tensorboard=args.tensorboard,
         )
+        shown = ranks.is_first and not args.quiet
         with (
-            terminal.progress("reading clips", enabled=not args.quiet) as on_read,
-            terminal.progress("training", enabled=not args.quiet) as on_progress,
+            terminal.progress("reading clips", enabled=shown) as on_read,
+            terminal.progress("training", enabled=shown, detail=pace.__str__) as on_progress,
         ):
             result = train(
                 store,
-                args.output,
+                output,
                 plan,
+                ranks=ranks,
                 resume=args.resume,
                 overwrite=args.overwrite,
                 on_progress=on_progress,
                 on_read=on_read,
-                on_validation=None if args.quiet else _Watch(),
+                on_validation=_Watch() if shown else None,
+                pace=pace,
             )
-    files = RunFolder(args.output)
+    if not ranks.is_first:
+        return terminal.EXIT_OK
+    from .figures import draw_curves
+
+    files = RunFolder(output)
     title = f"{model.architecture} {'+'.join(model.modalities)}, preset {preset}"
-    draw_curves(files.metrics(), args.output / CURVES, title=title)
+    draw_curves(files.metrics(), output / CURVES, title=title)
     report: dict[str, Any] = {
-        "run": str(args.output),
+        "run": str(output),
         "checkpoint": str(files.checkpoint),
-        "curves": str(args.output / CURVES),
+        "curves": str(output / CURVES),
         "model": model.architecture,
         "modalities": list(model.modalities),
         "preset": preset,
         "device": str(device),
         **asdict(result),
     }
-    report |= {name: round(report[name], 4) for name in ("seconds_s", "step_s")}
+    rounded = ("seconds_s", "step_s", "clips_per_s", "data_wait")
+    report |= {name: round(report[name], 4) for name in rounded}
     terminal.print_result(args, report, _text(report, training.max_steps))
     return terminal.EXIT_OK
 
@@ -171,7 +219,8 @@ def _text(report: dict[str, Any], max_steps: int) -> list[str]:
         f"{report['model']} {'+'.join(report['modalities'])}, preset {report['preset']}, "
         f"{report['n_parameters']:,} parameters, on {report['device']}",
         f"{report['steps']} of {max_steps} steps in {report['seconds_s']:.0f} s "
-        f"({report['step_s']:.3f} s a step): {_STOPPED[report['stopped']]}",
+        f"({report['step_s']:.3f} s a step, {report['clips_per_s']:.3g} clips/s, data wait "
+        f"{report['data_wait']:.0%}): {_STOPPED[report['stopped']]}",
         f"{report['n_train_clips']} training clips, {report['n_validation_clips']} validation "
         f"clips; left out {report['n_without_face']} without a face, "
         f"{report['n_without_label']} without a label",
@@ -184,6 +233,8 @@ def _text(report: dict[str, Any], max_steps: int) -> list[str]:
         lines.append(f"best validation, step {report['best_step']}: {output} {values}")
     if not report["validation"]:
         lines.append("no validation split: the checkpoint holds the last weights")
+    if report["plateau_end"]:
+        lines.append(f"predictions differ between clips since step {report['plateau_end']}")
     if report["constant_output"]:
         lines.append("constant output: every clip gets the same prediction; train longer")
     return [*lines, f"checkpoint: {report['checkpoint']}"]

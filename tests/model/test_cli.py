@@ -116,3 +116,76 @@ def test_a_run_is_resumed_as_it_was_started(
 
 def test_help_lists_the_knock_outs_there_are() -> None:
     assert evaluate_cli.KNOCK_OUTS == KNOCK_OUTS
+
+
+CONFIG = """\
+preset = "small"
+[model]
+architecture = "uran"
+modalities = ["thermal"]
+width = 0.1
+input_px = 16
+fc_units = 8
+[train]
+max_steps = 3
+seed = 5
+"""
+
+
+def test_a_configuration_file_is_refined_by_options(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, run = tmp_path / "x.toml", tmp_path / "run"
+    file.write_text(CONFIG)
+    base = [str(store_path), "--threads", "1", "--quiet", "--json"]
+    changed = ("--set", "fc_units=4", "--seed", "6")
+    assert train_cli.main([*base, "--config", str(file), "-o", str(run), *changed]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["modalities"], report["steps"]) == (["thermal"], 3)
+    config = json.loads((run / "config.json").read_text())
+    assert (config["model"]["fc_units"], config["model"]["width"]) == (4, 0.1)
+    assert config["train"]["seed"] == 6
+
+    again = tmp_path / "again"
+    assert train_cli.main([*base, "--config", str(run / "config.json"), "-o", str(again)]) == 0
+    repeated = json.loads((again / "config.json").read_text())
+    assert (repeated["model"], repeated["train"]) == (config["model"], config["train"])
+    one, two = ((f / "checkpoint.safetensors").read_bytes() for f in (run, again))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[modell]\n", "did you mean 'model'?"),
+        ("[train]\nseeds = 1\n", "did you mean 'seed'?"),
+        ("[model]\ndropout = 'some'\n", "dropout is 'some'"),
+        ("[model]\nmodalities = 3\n", "expected a list of names"),
+        ("preset = 'huge'\n", "no preset 'huge'"),
+        ("preset = 3\n", "preset is 3"),
+        ("model = 3\n", "model is no table"),
+        ("not toml", "cannot be read as a configuration"),
+    ],
+)
+def test_a_wrong_configuration_file_is_one_line(
+    store_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    message: str,
+) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text(text)
+    assert trained(store_path, tmp_path / "run", "--config", str(file)) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_run_gets_a_folder_of_its_own(
+    store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--model", "uran", "--seed", "3", "--steps", "1", "--threads", "1", "--quiet"]
+    assert train_cli.main([str(store_path), *options, *TINY]) == 0
+    assert (tmp_path / "runs" / "uran-color-seed3" / "checkpoint.safetensors").is_file()

@@ -10,9 +10,12 @@ from mavfer.store import ClipStore, open_store
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.errors import CheckpointError, ModelError
+from model.held_out import subject_roles
 from model.initialise import build_network
 from model.losses import training_loss
-from model.run_folder import RunFolder
+from model.pace import Pace
+from model.precision import chosen_precision
+from model.run_folder import Progress, RunFolder
 from model.train import TrainPlan, TrainResult, train
 
 CPU = torch.device("cpu")
@@ -184,6 +187,154 @@ def test_two_clips_can_be_learned_by_heart(attention: str) -> None:
 @pytest.mark.slow
 def test_the_drawn_mouth_is_learned(store: ClipStore, tmp_path: Path) -> None:
     """End to end: unseen subjects, more than chance, on a task that a person solves at sight."""
-    training = plan(max_steps=150, validate_every=25, learning_rate=2e-3, ccc_weight=0.3, seed=1)
-    result = train(store, tmp_path / "run", training)
+    lines = []
+    training = plan(
+        max_steps=150,
+        validate_every=25,
+        learning_rate=2e-3,
+        ccc_weight=0.3,
+        seed=1,
+        output_gain=1e-3,
+        warmup_steps=30,
+    )
+    result = train(store, tmp_path / "run", training, on_validation=lines.append)
     assert result.validation["valence"]["ccc"] > 0.6
+    flags = [line["constant_output"] for line in lines]
+    assert flags[0]
+    assert not flags[-1]
+    assert result.plateau_end == lines[flags.index(False)]["step"]
+
+
+def test_a_diverged_run_keeps_its_last_good_checkpoint(store: ClipStore, tmp_path: Path) -> None:
+    run(store, tmp_path / "run", max_steps=3)
+    before = weights(tmp_path / "run")
+    files = RunFolder(tmp_path / "run")
+    network, info = load_checkpoint(files.checkpoint)
+    with torch.no_grad():
+        network.head.fc1.weight.fill_(3e38)
+    optimizer = torch.optim.Adam(network.parameters())
+    progress = Progress(step=3, best_step=3, best_score=0.1)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    files.save_resume(network, optimizer, info, progress)
+    with pytest.raises(ModelError, match=r"diverged; the checkpoint of step 3 is kept.*learning"):
+        train(store, tmp_path / "run", plan(), resume=True)
+    after = weights(tmp_path / "run")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_run_killed_before_anything_was_kept_begins_again(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    run(store, tmp_path / "whole")
+    run(store, tmp_path / "killed")
+    for name in ("resume.safetensors", "checkpoint.safetensors", "metrics.jsonl"):
+        (tmp_path / "killed" / name).unlink()
+    (tmp_path / "killed" / ".resume.safetensors.0a0a.partial").write_bytes(b"half")
+    result = train(store, tmp_path / "killed", plan(), resume=True)
+    assert result.steps == 6
+    assert_same_weights(tmp_path / "whole", tmp_path / "killed")
+    assert not list((tmp_path / "killed").glob("*.partial"))
+
+
+def test_the_state_between_validations_is_kept_and_changes_nothing(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    run(store, tmp_path / "whole", validate_every=6)
+    often = replace(plan(validate_every=6, max_steps=4), save_every_s=0.0)
+
+    def stop(done: int, _total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    longer = replace(often, train=replace(often.train, max_steps=6))
+    with pytest.raises(KeyboardInterrupt):
+        train(store, tmp_path / "parts", longer, on_progress=stop)
+    assert RunFolder(tmp_path / "parts").metrics() == []
+    first_seen = []
+    train(
+        store,
+        tmp_path / "parts",
+        plan(validate_every=6),
+        resume=True,
+        on_progress=lambda done, _: first_seen.append(done),
+    )
+    assert first_seen[0] == 4  # steps 1 to 3 were not repeated
+    assert_same_weights(tmp_path / "whole", tmp_path / "parts")
+    whole, parts = (RunFolder(tmp_path / name).metrics() for name in ("whole", "parts"))
+    assert whole[0]["train_loss"] == parts[0]["train_loss"]
+
+
+def test_checkpointing_changes_no_bit(store: ClipStore, tmp_path: Path) -> None:
+    run(store, tmp_path / "plain", max_steps=3)
+    run(store, tmp_path / "checkpointed", max_steps=3, checkpointing=True)
+    assert_same_weights(tmp_path / "plain", tmp_path / "checkpointed")
+
+
+def test_bfloat16_is_refused_where_it_crawls(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert chosen_precision("auto", CPU) == torch.float32
+    with pytest.raises(ModelError, match="precision is bfloat16"):
+        run(store, tmp_path / "run", precision="bfloat16")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert chosen_precision("bfloat16", CPU) == torch.bfloat16
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("validation", "expected"),
+    [("auto", {"V0", "V1"}), ("store", {"V0", "V1"}), ("none", set()), ("train", None)],
+)
+def test_validation_subjects(store: ClipStore, validation: str, expected: set[str] | None) -> None:
+    roles = subject_roles(store, TrainConfig(validation=validation, validation_share=0.4))
+    if expected is None:  # carved out of T0 to T3, the same ones for every seed
+        assert len(roles.validate) == 2
+        assert roles.validate | roles.learn == {"T0", "T1", "T2", "T3"}
+        again = subject_roles(store, TrainConfig(validation="train", validation_share=0.4, seed=9))
+        assert roles == again
+    else:
+        assert (set(roles.validate), len(roles.learn)) == (expected, 4)
+    assert not roles.validate & roles.learn
+
+
+def test_held_out_training_subjects_stop_the_run(store: ClipStore, tmp_path: Path) -> None:
+    result = run(store, tmp_path / "run", validation="train", validation_share=0.25, max_steps=3)
+    assert (result.n_train_clips, result.n_validation_clips) == (9, 3)
+    assert result.validation_subjects == RunFolder(tmp_path / "run").info().validation_subjects
+    assert set(result.validation_subjects) < {"T0", "T1", "T2", "T3"}
+
+
+def test_tensorboard_events_say_what_the_metrics_say(store: ClipStore, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    started = replace(plan(max_steps=3), tensorboard=True)
+    train(store, tmp_path / "run", started)
+    resumed = replace(plan(max_steps=6), tensorboard=True)
+    train(store, tmp_path / "run", resumed, resume=True)
+    events = EventAccumulator(str(tmp_path / "run" / "events"))
+    events.Reload()
+    lines = RunFolder(tmp_path / "run").metrics()
+    for tag, values in (
+        ("train/train_loss", [line["train_loss"] for line in lines]),
+        ("validation/valence/ccc", [line["validation"]["valence"]["ccc"] for line in lines]),
+    ):
+        scalars = events.Scalars(tag)
+        assert [s.step for s in scalars] == [3, 6]
+        assert [s.value for s in scalars] == pytest.approx(values, rel=1e-6)
+
+
+def test_pace_knows_the_waits() -> None:
+    pace = Pace()
+    assert (pace.clips_per_s, pace.data_share) == (0.0, 0.0)
+    for _ in range(3):
+        with pace.waiting():
+            pass
+        with pace.step(4):
+            sum(range(10_000))
+    assert pace.clips_per_s == pytest.approx(12 / sum(pace.step_s))
+    assert 0 <= pace.data_share < 1
+    assert "clips/s, data wait" in str(pace)
