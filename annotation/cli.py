@@ -109,7 +109,8 @@ def _fuse(args: argparse.Namespace) -> int:
 
     from capture.files import check_not_input
 
-    from .fusion import FusionOptions, fuse
+    from .fusion import fuse
+    from .fusion_options import FusionOptions
     from .info import describe_labels
     from .labels import Labels, save_labels
     from .raters_csv import load_traces

@@ -18,8 +18,11 @@ from .strict_csv import COMMENT, Row, format_time_s, read_rows, read_text, split
 from .trace import DIMENSIONS, interpolate
 
 LABEL_COLUMNS = ("session", "time_s", "valence", "arousal", "n_raters")
+SPREAD_COLUMNS = ("valence_sd", "arousal_sd")
+"""Of schema version 2; without them a file is of version 1, or made by hand."""
 LABELS_FORMAT = "mavfer-labels"
-LABELS_SCHEMA_VERSION = 1
+LABELS_SCHEMA_VERSION = 2
+_READABLE_VERSIONS = (1, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +38,17 @@ class SessionLabels:
     n_raters : (N,) int64
         Raters behind the row: the smaller count if the two dimensions differ, 0 if neither is
         known.
+    valence_sd, arousal_sd : (N,) float64 or None
+        Spread of the raters in the unit of the labels (standard deviation with n - 1); NaN where
+        fewer than two spoke, None if the file does not say.
     """
 
     time_ns: NDArray[np.int64]
     valence: NDArray[np.float64]
     arousal: NDArray[np.float64]
     n_raters: NDArray[np.int64]
+    valence_sd: NDArray[np.float64] | None = None
+    arousal_sd: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -52,6 +60,12 @@ class SessionLabels:
                 f"unknown dimension {dimension!r}, expected one of {', '.join(DIMENSIONS)}"
             )
         return self.valence if dimension == "valence" else self.arousal
+
+    def spread(self, dimension: str) -> NDArray[np.float64]:
+        """Return the raters' standard deviation of ``valence`` or ``arousal``; NaN if unknown."""
+        self.values(dimension)
+        known = self.valence_sd if dimension == "valence" else self.arousal_sd
+        return np.full(len(self), np.nan) if known is None else known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +131,7 @@ def load_labels(path: Path) -> Labels:
     header = _read_header(path)
     by_session: dict[str, list[tuple[int, Row]]] = {}
     n_rows = 0
-    for row in read_rows(path, LABEL_COLUMNS):
+    for row in read_rows(path, LABEL_COLUMNS, optional=SPREAD_COLUMNS):
         by_session.setdefault(row.name(0, "session"), []).append((row.time_ns(1), row))
         n_rows += 1
     if header.get("n_rows", n_rows) != n_rows:
@@ -149,8 +163,9 @@ def save_labels(path: Path, labels: Labels, *, overwrite: bool = False) -> None:
     ):
         handle.write(f"{COMMENT} {json.dumps(header, allow_nan=False)}\n")
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(LABEL_COLUMNS)
+        writer.writerow((*LABEL_COLUMNS, *SPREAD_COLUMNS))
         for session, each in labels.sessions.items():
+            spreads = [each.spread(name) for name in DIMENSIONS]
             for i in range(len(each)):
                 writer.writerow(
                     (
@@ -159,6 +174,7 @@ def save_labels(path: Path, labels: Labels, *, overwrite: bool = False) -> None:
                         _format_value(each.valence[i]),
                         _format_value(each.arousal[i]),
                         int(each.n_raters[i]),
+                        *(_format_value(spread[i]) for spread in spreads),
                     )
                 )
 
@@ -175,9 +191,9 @@ def _read_header(path: Path) -> dict[str, Any]:
     if not isinstance(header, dict) or header.get("format") != LABELS_FORMAT:
         raise AnnotationError(f"{path}:1: the # line does not say format {LABELS_FORMAT!r}")
     version = header.get("schema_version")
-    if version != LABELS_SCHEMA_VERSION:
+    if version not in _READABLE_VERSIONS:
         raise AnnotationError(
-            f"{path} has schema version {version}, this software reads {LABELS_SCHEMA_VERSION}",
+            f"{path} has schema version {version}, this software reads 1 and 2",
             remedy="update mavfer, or fuse the raters' files again",
         )
     return header
@@ -196,7 +212,24 @@ def _session_labels(timed_rows: list[tuple[int, Row]]) -> SessionLabels:
         np.array([_label(row, 2, "valence") for _, row in timed_rows]),
         np.array([_label(row, 3, "arousal") for _, row in timed_rows]),
         np.array([_rater_count(row) for _, row in timed_rows], dtype=np.int64),
+        *(_spreads(timed_rows, name) for name in SPREAD_COLUMNS),
     )
+
+
+def _spreads(timed_rows: list[tuple[int, Row]], name: str) -> NDArray[np.float64] | None:
+    index = len(LABEL_COLUMNS) + SPREAD_COLUMNS.index(name)
+    if len(timed_rows[0][1].cells) <= index:
+        return None
+    return np.array([_spread(row, index, name) for _, row in timed_rows])
+
+
+def _spread(row: Row, index: int, name: str) -> float:
+    if not row.cells[index].strip():
+        return float("nan")
+    value = row.number(index, name)
+    if value < 0:
+        raise AnnotationError(f"{row.place}: {name} is {row.cells[index]}, expected 0 or more")
+    return value
 
 
 def _label(row: Row, index: int, dimension: str) -> float:

@@ -111,8 +111,8 @@ def split_comments(text: str) -> tuple[list[str], str, int]:
     return comments, "".join(lines[count:]), count + 1
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows of a CSV file whose header is exactly `columns`.
+def read_rows(path: Path, columns: Sequence[str], *, optional: Sequence[str] = ()) -> Iterator[Row]:
+    """Yield the rows of a CSV file whose header is exactly `columns`, or these and `optional`.
 
     Raises
     ------
@@ -125,7 +125,10 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         header = next(reader, None)
         if header is None:
             raise AnnotationError(f"{path} is empty, expected the header {','.join(columns)}")
-        if [cell.strip() for cell in header] != list(columns):
+        named = [cell.strip() for cell in header]
+        if optional and named == [*columns, *optional]:
+            columns = named
+        if named != list(columns):
             raise AnnotationError(
                 f"{path}:{first_line}: the header is {','.join(header)[:120]!r}, "
                 f"expected {','.join(columns)!r}"

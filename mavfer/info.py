@@ -100,13 +100,13 @@ def _recognise_file(path: Path) -> tuple[str, Callable[[Path], Facts]]:
 
 
 def _recognise_text(path: Path, text: str) -> tuple[str, Callable[[Path], Facts]] | None:
-    from annotation.labels import LABEL_COLUMNS
+    from annotation.labels import LABEL_COLUMNS, SPREAD_COLUMNS
     from annotation.raters_csv import RATER_COLUMNS
 
     lines = [line for line in text.splitlines() if line.strip()]
     table = [line for line in lines if not line.startswith("#")]
     header = tuple(cell.strip() for cell in table[0].split(",")) if table else ()
-    if header == LABEL_COLUMNS:
+    if header in (LABEL_COLUMNS, LABEL_COLUMNS + SPREAD_COLUMNS):
         return "gold labels", _labels
     if header == RATER_COLUMNS:
         return "ratings", _raters

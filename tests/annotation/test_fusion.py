@@ -1,12 +1,16 @@
 """From several traces to one: the paper's order, and honesty at the edges."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.errors import AnnotationError
-from annotation.fusion import FusionOptions, common_grid, fuse
+from annotation.fusion import common_grid, fuse, fuse_with_report
+from annotation.fusion_options import EDGES, METHODS, FusionOptions
 from annotation.labels import Labels
 from annotation.trace import Trace
 
@@ -133,3 +137,114 @@ def test_impossible_requests_are_refused():
 def test_grid_is_anchored_at_the_session_start():
     grid = common_grid([trace("A", [0.31, 1.02], [0, 0])], 10.0)
     assert grid.tolist() == [k * S // 10 for k in range(4, 11)]
+
+
+RATINGS = {
+    "A1": [-4, -3, -1, 0, 2, 4, 6, 7, 5, 3],
+    "A2": [-6, -6, -5, -3, -1, 1, 3, 4, 4, 2],
+    "A3": [1, 0, 2, 1, 4, 5, 9, 8, 8, 5],
+}
+VECTORS = json.loads((Path(__file__).parent / "fusion_vectors.json").read_text())
+
+
+def rated(ratings, **options):
+    traces = [trace(name, np.arange(10), values) for name, values in ratings.items()]
+    return fuse_with_report(traces, FusionOptions(rate_hz=1.0, **options))
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "mean"])
+def test_weighted_estimators_equal_the_formulas(method):
+    expected = VECTORS[method]
+    fused = rated(RATINGS, method=method)
+    (report,) = fused.reports
+    assert report.raters == ("A1", "A2", "A3")
+    assert report.weights == pytest.approx(expected["weights"], abs=1e-9)
+    assert report.agreement == pytest.approx(expected["agreement"], abs=1e-9)
+    tolerance = 1e-6 if method == "ges" else 1e-9  # published with six decimals
+    assert 10 * fused.sessions["S01"].valence == pytest.approx(expected["gold"], abs=tolerance)
+    assert not report.fell_back
+
+
+def test_a_rater_who_contradicts_the_others_weighs_nothing():
+    adversary = {**RATINGS, "A3": [-x for x in RATINGS["A1"]]}
+    (report,) = rated(adversary, method="ewe").reports
+    assert report.weights == pytest.approx([0.4929039234614975, 0.5070960765385025, 0.0])
+    assert report.agreement == pytest.approx([0.9720128911785664, 1.0, -0.9720128911785664])
+
+
+def test_raters_of_whom_nobody_agrees_all_weigh_the_same():
+    still = {"A1": [1] * 10, "A2": [3] * 10}
+    for method in METHODS:
+        fused = rated(still, method=method)
+        (report,) = fused.reports
+        assert report.fell_back == (method != "mean")
+        assert report.weights == (0.5, 0.5)
+        assert fused.sessions["S01"].valence == pytest.approx([0.2] * 10)
+
+
+def test_one_rater_is_the_gold_whatever_the_method():
+    for method in METHODS:
+        fused = rated({"A1": RATINGS["A1"]}, method=method)
+        assert 10 * fused.sessions["S01"].valence == pytest.approx(RATINGS["A1"])
+        assert not fused.reports[0].fell_back
+
+
+def test_the_spread_of_the_raters_is_kept():
+    labels = rated(RATINGS).sessions["S01"]
+    expected = np.std(np.array(list(RATINGS.values())), axis=0, ddof=1) / 10
+    assert labels.valence_sd == pytest.approx(expected)
+    alone = rated({"A1": RATINGS["A1"]}).sessions["S01"]
+    assert alone.valence_sd is not None
+    assert np.all(np.isnan(alone.valence_sd))
+
+
+@given(
+    st.lists(st.lists(st.integers(-10, 10), min_size=6, max_size=6), min_size=1, max_size=5),
+    st.sampled_from(METHODS),
+    st.randoms(use_true_random=False),
+)
+def test_no_method_depends_on_the_order_of_raters_or_leaves_their_range(rows, method, random):
+    traces = [trace(f"R{i}", [0, 0.3, 1.1, 2, 2.5, 3], row) for i, row in enumerate(rows)]
+    shuffled = random.sample(traces, len(traces))
+    options = FusionOptions(rate_hz=5.0, method=method)
+    one, other = fuse(traces, options)["S01"], fuse(shuffled, options)["S01"]
+    assert one.valence == pytest.approx(other.valence)
+    assert np.all(np.abs(one.valence) <= 1.0)
+    if method != "ges":
+        low, high = np.min(rows) / 10, np.max(rows) / 10
+        assert np.all((one.valence >= low - 1e-9) & (one.valence <= high + 1e-9))
+
+
+def test_what_was_said_interpolated_held_and_missing_is_counted():
+    traces = [trace("A", [0, 1, 4], [0, 2, 8]), trace("B", [1, 3], [4, 4])]
+    (report,) = fuse_with_report(traces, FusionOptions(rate_hz=1.0, min_raters=1)).reports
+    assert (report.n_rated, report.n_interpolated, report.n_held, report.n_missing) == (5, 3, 0, 2)
+    assert report.longest_bridged_s == 3.0
+    held = fuse_with_report(traces, FusionOptions(rate_hz=1.0, edges="hold"))
+    (report,) = held.reports
+    assert (report.n_rated, report.n_interpolated, report.n_held, report.n_missing) == (5, 3, 2, 0)
+    assert held.sessions["S01"].valence == pytest.approx([0.2, 0.3, 0.4, 0.5, 0.6])
+    gaps = FusionOptions(rate_hz=1.0, min_raters=1, max_gap_s=2.0)
+    (report,) = fuse_with_report(traces, gaps).reports
+    assert (report.n_rated, report.n_interpolated, report.n_missing) == (5, 1, 4)
+    assert report.longest_bridged_s == 2.0
+
+
+def test_frames_of_the_video_keep_their_times():
+    frames = np.array([7, 40, 73, 107]) / 1000
+    traces = [trace("A", frames, [1, 2, 3, 4]), trace("B", frames[[0, 3]], [2, 5])]
+    labels = fuse(traces, FusionOptions(rate_hz=None))["S01"]
+    assert labels.time_ns.tolist() == [7_000_000, 40_000_000, 73_000_000, 107_000_000]
+    assert labels.valence == pytest.approx([0.15, (2 + 2.99) / 20, (3 + 3.98) / 20, 0.45])
+    lagged = fuse(traces, FusionOptions(rate_hz=None, lag_s=0.05))["S01"]
+    assert lagged.time_ns.tolist() == [7_000_000, 40_000_000]  # frames stay, ratings move
+
+
+def test_unknown_methods_are_refused():
+    assert EDGES == ("missing", "hold")
+    with pytest.raises(AnnotationError, match="method is 'dba'"):
+        FusionOptions(method="dba")  # type: ignore[arg-type]
+    with pytest.raises(AnnotationError, match="edges is 'guess'"):
+        FusionOptions(edges="guess")  # type: ignore[arg-type]
+    with pytest.raises(AnnotationError, match="the lag of A is nan"):
+        FusionOptions(rater_lag_s={"A": float("nan")})

@@ -21,7 +21,10 @@ def label_sets(draw):
         n = len(times)
         columns = [np.array(draw(st.lists(label, min_size=n, max_size=n))) for _ in range(2)]
         counts = np.array(draw(st.lists(st.integers(0, 9), min_size=n, max_size=n)))
-        sessions[name] = SessionLabels(np.array(times, dtype=np.int64), *columns, counts)
+        spread = st.lists(st.floats(0, 2) | st.just(float("nan")), min_size=n, max_size=n)
+        spreads = [np.array(draw(spread)) for _ in range(2)]
+        time_ns = np.array(times, dtype=np.int64)
+        sessions[name] = SessionLabels(time_ns, *columns, counts, *spreads)
     return Labels(sessions, {"options": {"lag_s": 0.5}})
 
 
@@ -39,6 +42,9 @@ def test_round_trip(labels, tmp_path_factory):
         for dimension in ("valence", "arousal"):
             assert other.values(dimension) == pytest.approx(
                 each.values(dimension), abs=1e-9, nan_ok=True
+            )
+            assert other.spread(dimension) == pytest.approx(
+                each.spread(dimension), abs=1e-9, nan_ok=True
             )
 
 
@@ -103,7 +109,7 @@ def test_cut_off_file_is_noticed_even_at_a_line_end(tmp_path):
 @pytest.mark.parametrize(
     ("first_line", "complaint"),
     [
-        ('{"format": "mavfer-labels", "schema_version": 2}', "schema version 2, this software"),
+        ('{"format": "mavfer-labels", "schema_version": 3}', "schema version 3, this software"),
         ('{"format": "something"}', "does not say format"),
         ("{", "not valid JSON"),
         ("[" * 100_000, None),
@@ -123,4 +129,29 @@ def test_empty_table_is_refused(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text(f"{HEADER}\n")
     with pytest.raises(AnnotationError, match="holds no labels"):
+        load_labels(path)
+
+
+def test_files_of_version_one_have_no_spread(tmp_path):
+    path = tmp_path / "labels.csv"
+    header = '# {"format": "mavfer-labels", "schema_version": 1, "n_rows": 1, "provenance": {}}'
+    path.write_text(f"{header}\n{HEADER}\nS01,0,0.5,,3\n")
+    labels = load_labels(path).sessions["S01"]
+    assert labels.valence_sd is None
+    assert np.isnan(labels.spread("valence")[0])
+    with pytest.raises(AnnotationError, match="unknown dimension"):
+        labels.spread("liking")
+
+
+def test_spread_is_read_and_cannot_be_negative(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"{HEADER},valence_sd,arousal_sd\nS01,0,0.5,0.1,3,0.25,\n")
+    labels = load_labels(path).sessions["S01"]
+    assert labels.spread("valence").tolist() == [0.25]
+    assert np.isnan(labels.spread("arousal")[0])
+    path.write_text(f"{HEADER},valence_sd,arousal_sd\nS01,0,0.5,0.1,3,-0.25,\n")
+    with pytest.raises(AnnotationError, match=r"labels.csv:2: valence_sd is -0.25"):
+        load_labels(path)
+    path.write_text(f"{HEADER},valence_sd\nS01,0,0.5,0.1,3,0.25\n")
+    with pytest.raises(AnnotationError, match="the header is"):
         load_labels(path)
