@@ -1,7 +1,7 @@
 """What a video's content is, whatever the order, chunks and compression it was written in."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import h5py
@@ -34,13 +34,25 @@ class ContentDigest:
         return whole.hexdigest()
 
 
-def content_sha256(group: h5py.Group) -> str:
-    """Digest of a video as it lies in a file; reads everything once, in bounded memory."""
+OnBlock = Callable[[str, int, NDArray[Any]], None]
+
+
+def content_sha256(group: h5py.Group, *, on_block: OnBlock | None = None) -> str:
+    """Digest of a video as it lies in a file; reads everything once, in bounded memory.
+
+    Parameters
+    ----------
+    on_block : callable, optional
+        Shown every block: name of the data set, its first row, the rows.
+    """
     digest = ContentDigest()
     for name, dataset in datasets(group):
         digest.update(name, dataset[:0])
         for start in range(0, len(dataset), BLOCK_ROWS):
-            digest.update(name, dataset[start : start + BLOCK_ROWS])
+            rows = dataset[start : start + BLOCK_ROWS]
+            digest.update(name, rows)
+            if on_block is not None:
+                on_block(name, start, rows)
     digest.add_text("@category", str(group.attrs.get("category", "")))
     return digest.hexdigest()
 

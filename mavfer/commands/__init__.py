@@ -1,0 +1,1 @@
+"""Subcommands of ``mavfer``, one file each."""
