@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from capture import terminal
 
-from .commands import check
+from .commands import check, withdraw
 
 _EPILOG = """\
 examples:
@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_subjects(kinds)
     _add_board(kinds)
     _add_raters(kinds)
+    withdraw.add(commands)
     _add_demo(commands)
     return parser
 

@@ -67,20 +67,13 @@ def assemble_store(
 
 
 def rewrite_store(
-    source: h5py.File, partial: Path, keep: Iterable[str], *, changes: Mapping[str, Any]
+    source: h5py.File, partial: Path, keep: Iterable[str], *, provenance: Mapping[str, Any]
 ) -> None:
-    """Copy the videos `keep` of an open store into a new file with its own root attributes.
-
-    Parameters
-    ----------
-    changes : mapping of str to JSON values
-        Added to the provenance.
-    """
+    """Copy the videos `keep` of an open store into a new file; statistics are those of them."""
     with new_file(partial) as store:
         videos = store.create_group("videos")
         for video_id in keep:
             source.copy(f"videos/{video_id}", videos, name=video_id)
-        provenance = {**json.loads(source.attrs["provenance"]), **changes}
         describe_root(store, read_layout(source), provenance)
 
 

@@ -125,7 +125,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that sees one state of the database throughout the block."""
-        with closing(_connect(self.path)) as connection:
+        with closing(connect(self.path)) as connection:
             connection.execute("BEGIN")
             yield connection
 
@@ -134,7 +134,7 @@ class Database:
         """Yield the connection of a transaction that is committed, to disk, or did not happen."""
         with self._lock:
             if self._writer is None:
-                self._writer = _connect(self.path)
+                self._writer = connect(self.path)
             connection = self._writer
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -160,7 +160,7 @@ class Database:
                 remedy="pass a folder that mavfer-annotate init made",
             )
         try:
-            with closing(_connect(self.path)) as connection:
+            with closing(connect(self.path)) as connection:
                 application = connection.execute("PRAGMA application_id").fetchone()[0]
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.DatabaseError as error:
@@ -179,14 +179,15 @@ class Database:
 
 def create_database(path: Path) -> None:
     """Write an empty database to `path`, which must not exist."""
-    with closing(_connect(path)) as connection:
+    with closing(connect(path)) as connection:
         connection.executescript(
             f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID}; "
             f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a connection; close it yourself."""
     connection = sqlite3.connect(
         path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
     )

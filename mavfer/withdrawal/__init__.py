@@ -1,0 +1,1 @@
+"""Withdrawal of consent: everything of one subject under some folders, found and removed."""
