@@ -93,11 +93,19 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     RecordingError
         Not a JPEG that can be decoded.
     """
+    return _decode_jpeg(data, cv2.IMREAD_COLOR)
+
+
+def decode_jpeg_grey(data: bytes) -> NDArray[np.uint8]:
+    """Decode the brightness alone, (H, W) uint8, which takes half the time; as `decode_jpeg`."""
+    return _decode_jpeg(data, cv2.IMREAD_GRAYSCALE)
+
+
+def _decode_jpeg(data: bytes, flags: int) -> NDArray[np.uint8]:
     if not data.startswith(b"\xff\xd8"):
         raise RecordingError("not a JPEG image")
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise RecordingError(f"damaged JPEG image ({error.err})") from error
     if image is None:

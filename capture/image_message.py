@@ -8,8 +8,16 @@ from foxglove_schemas_protobuf.RawImage_pb2 import RawImage
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from mcap_protobuf.schema import build_file_descriptor_set
+from numpy.typing import NDArray
 
-from .codec import Z16_FORMAT, decode_jpeg, decode_z16, encode_jpeg, encode_z16
+from .codec import (
+    Z16_FORMAT,
+    decode_jpeg,
+    decode_jpeg_grey,
+    decode_z16,
+    encode_jpeg,
+    encode_z16,
+)
 from .errors import RecordingError
 from .frame import Frame, Image
 
@@ -58,12 +66,7 @@ def decode_image(data: bytes, *, schema: str) -> Image:
     RecordingError
         Damaged, or a format this software does not write.
     """
-    if schema not in _KINDS:
-        raise RecordingError(f"images are stored as {schema!r}, expected {' or '.join(_KINDS)}")
-    try:
-        message = _KINDS[schema].FromString(data)
-    except DecodeError as error:
-        raise RecordingError(f"damaged image message ({error})") from error
+    message = _parsed(data, schema)
     if schema == COMPRESSED_SCHEMA:
         if message.format == "jpeg":
             return decode_jpeg(message.data)
@@ -76,3 +79,31 @@ def decode_image(data: bytes, *, schema: str) -> Image:
         raise RecordingError(f"{len(message.data)} bytes for {message.width}x{message.height} px")
     pixels = np.frombuffer(message.data, "<u2").astype(np.uint16)
     return pixels.reshape(message.height, message.width)
+
+
+def decode_grey(data: bytes, *, schema: str) -> NDArray[np.uint8]:
+    """Decode the brightness of a color image (H, W) alone, in half the time of `decode_image`.
+
+    Raises
+    ------
+    RecordingError
+        Damaged, or no JPEG.
+    """
+    message = _parsed(data, schema)
+    if schema != COMPRESSED_SCHEMA or message.format != "jpeg":
+        raise RecordingError("only JPEG images have a brightness of their own")
+    return decode_jpeg_grey(message.data)
+
+
+def encoded_pixels(data: bytes, *, schema: str) -> bytes:
+    """Return the encoded pixels of a message, without its time; equal images have equal ones."""
+    return bytes(_parsed(data, schema).data)
+
+
+def _parsed(data: bytes, schema: str) -> Any:
+    if schema not in _KINDS:
+        raise RecordingError(f"images are stored as {schema!r}, expected {' or '.join(_KINDS)}")
+    try:
+        return _KINDS[schema].FromString(data)
+    except DecodeError as error:
+        raise RecordingError(f"damaged image message ({error})") from error

@@ -1,15 +1,16 @@
 """Several files of one daemon in one session: their streams, one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import RecordingError
 from .frame import Image
-from .recording import RecordedStream, Recording
+from .recording import ImageReader, RecordedStream, Recording
 
 
 def join_parts(recordings: Sequence[Recording]) -> dict[str, RecordedStream]:
@@ -46,16 +47,31 @@ def _join(name: str, recordings: Sequence[Recording]) -> RecordedStream:
     # What holds for a whole stream, such as the device's clock, is the longest part's.
     longest = max(streams, key=len)
     return replace(
-        longest, **joined, part_starts=(0, *ends[:-1]), _read_image=_reader(streams, ends)
+        longest, **joined, part_starts=(0, *ends[:-1]), images=_JoinedImages(streams, ends)
     )
 
 
-def _reader(streams: Sequence[RecordedStream], ends: Sequence[int]) -> Callable[[int], Image]:
-    def read(index: int) -> Image:
-        part = int(np.searchsorted(ends, index, side="right"))
-        return streams[part].read(index - (ends[part - 1] if part else 0)).image
+class _JoinedImages:
+    """The images of several parts under one numbering."""
 
-    return read
+    def __init__(self, streams: Sequence[RecordedStream], ends: Sequence[int]) -> None:
+        self._streams, self._ends = streams, ends
+
+    def read(self, index: int) -> Image:
+        images, inside = self._find(index)
+        return images.read(inside)
+
+    def read_grey(self, index: int) -> NDArray[np.uint8]:
+        images, inside = self._find(index)
+        return images.read_grey(inside)
+
+    def encoded(self, index: int) -> bytes:
+        images, inside = self._find(index)
+        return images.encoded(inside)
+
+    def _find(self, index: int) -> tuple[ImageReader, int]:
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        return self._streams[part].images, index - (self._ends[part - 1] if part else 0)
 
 
 def _check(name: str, one: Recording, other: Recording) -> None:

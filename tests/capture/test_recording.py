@@ -293,3 +293,32 @@ def test_a_device_that_began_anew_is_followed_in_both_segments(tmp_path: Path) -
     assert len(stream.device_clocks) == 2
     np.testing.assert_array_equal(stream.capture_time_ns, stream.host_time_ns)
     assert stream.read(99).segment == 1
+
+
+def test_brightness_alone_and_repeated_images(recording_path: Path) -> None:
+    streams = open_recording(recording_path).streams
+    color, depth = streams["color"], streams["depth"]
+    grey = color.read_grey(7)
+    assert grey.shape == (24, 32)
+    weights = np.array([0.114, 0.587, 0.299])
+    assert np.abs(grey - color.read(7).image @ weights).mean() < 3
+    assert not any(depth.repeats(index) for index in range(4))
+    with pytest.raises(RecordingError, match=r"depth frame 3: only JPEG"):
+        depth.read_grey(3)
+    with pytest.raises(IndexError):
+        color.read_grey(297)
+
+
+def test_a_repeated_image_is_told_from_a_similar_one(tmp_path: Path) -> None:
+    spec = StreamSpec("thermal", "thermal", 8, 6, "Mono14", "0.04 K", 10.0)
+    info = SensorInfo("V", "M", "1", "1", (spec,))
+    writer = RecordingWriter(
+        tmp_path / "a65.mcap", daemon="a65", info=info, session_uuid="u", host=HostIdentity.read()
+    )
+    images = [np.full((6, 8), value, np.uint16) for value in (7000, 7000, 7001)]
+    for number, image in enumerate(images):
+        at_ns = START_NS + number * PERIOD_NS
+        writer.append(Frame("thermal", number, at_ns, at_ns, image))
+    writer.close()
+    stream = open_recording(tmp_path / "a65.mcap").streams["thermal"]
+    assert [stream.repeats(index) for index in range(3)] == [False, True, False]
