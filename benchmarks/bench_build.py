@@ -68,7 +68,7 @@ def _sessions(
         if warm_up:  # compiled kernels, predictors and lens tables are once a process
             build_store(root / "warm-up.h5", sessions[:1], plan)
             warm_up = False
-        reports = build_store(root / f"{light}.h5", sessions, plan)
+        reports = build_store(root / f"{light}.h5", sessions, plan).parts
         n_frames = sum(report.n_frames for report in reports)
         cpu_ms = 1000 * sum(report.cpu_s for report in reports) / n_frames
         faces = 100 * sum(report.n_faces for report in reports) / n_frames
@@ -108,7 +108,9 @@ def _films(root: Path) -> None:
     sources = [SourceFile(path, subject=path.stem, is_video=True) for path in clips]
     for name, rate_hz in (("native", 0.0), ("4hz", 4.0)):
         layout = StoreLayout(modalities=("color",), rate_hz=rate_hz)
-        reports = build_store(root / f"{name}.h5", sources, BuildPlan(layout, EVERYTHING_TRAINS))
+        reports = build_store(
+            root / f"{name}.h5", sources, BuildPlan(layout, EVERYTHING_TRAINS)
+        ).parts
         worst = min(100 * report.n_faces / report.n_frames for report in reports)
         cpu_ms = 1000 * sum(r.cpu_s for r in reports) / sum(r.n_frames for r in reports)
         emit("build", f"real_clips_faces_{name}_worst", worst, unit="%")
@@ -132,7 +134,7 @@ def _detection() -> None:
         grey = cv2.cvtColor(moment.images["color"], cv2.COLOR_BGR2GRAY)
         tracker = FaceTracker(68) if index == 0 else tracker
         started_s = time.process_time()
-        tracker.find(grey)
+        tracker.look(grey)
         ours.append(time.process_time() - started_s)
         started_s = time.process_time()
         detector(cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 0)
@@ -160,7 +162,9 @@ def _truth() -> None:
         for index in range(12):
             moment = scene.moment(index)
             truth_px = undistort_color_px(moment.truth.landmarks_px["color"], calibration)
-            found = tracker.find(cv2.cvtColor(moment.images["color"], cv2.COLOR_BGR2GRAY))
+            found = tracker.look(
+                cv2.cvtColor(moment.images["color"], cv2.COLOR_BGR2GRAY)
+            ).landmarks_px
             aligned.append(
                 align(undistort_color_px(found, calibration), 68, crop_px=96)
                 if found is not None

@@ -145,6 +145,11 @@ def calibrate_session(
             "session": session.id,
             "session_uuid": session.manifest.uuid,
             "recorded": session.manifest.created,
+            "devices": {
+                name: recording.info.serial
+                for recording in session.recordings.values()
+                for name in recording.streams
+            },
             "board": str(board),
             "n_views": len(views),
             "software_version": version("mavfer"),

@@ -15,5 +15,8 @@ def ideal_calibration(rig: SimulatedRig) -> RigCalibration:
         T_color_thermal=T_color_thermal,
         depth_shift_mm=rig.depth_shift_mm,
         crop_window=compute_crop_window(rig.color, rig.infrared, rig.T_color_infrared),
-        provenance={"source": "truth of a simulated rig", "device": rig.device},
+        provenance={
+            "source": "truth of a simulated rig",
+            "devices": dict.fromkeys(("color", "depth", "infrared"), rig.device),
+        },
     )

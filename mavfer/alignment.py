@@ -23,8 +23,6 @@ Place and roll follow the head, so only the jitter between frames of a video is 
 4 Hz that Gaussian is nothing. The size of a face on a chair changes slowly, its estimate does
 not: it breathes with every turn of the head and every blink.
 """
-MAX_BRIDGED_GAP_S = 1.0
-"""Missed detections are bridged between neighbours at most this far apart."""
 _KERNEL_REACH = 3.0
 
 
@@ -78,13 +76,17 @@ def apply_similarity(
 
 
 def smooth_alignment(
-    T_crop_color: NDArray[np.float64], time_ns: NDArray[np.int64], *, crop_px: int
+    T_crop_color: NDArray[np.float64],
+    time_ns: NDArray[np.int64],
+    *,
+    crop_px: int,
+    fill_gaps_s: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Smooth alignments over time and bridge short gaps.
+    """Smooth alignments over time and fill short gaps.
 
     The crop's centre in the image and the roll are smoothed with `MOTION_SMOOTHING_S`, the size
-    with `SCALE_SMOOTHING_S`; missed frames count for nothing in the averages. In gaps of at most
-    `MAX_BRIDGED_GAP_S` they are interpolated linearly; longer gaps and the ends stay NaN.
+    with `SCALE_SMOOTHING_S`; missed frames count for nothing in the averages. The kernels reach
+    as far into the future as into the past, so nothing lags.
 
     Parameters
     ----------
@@ -92,6 +94,9 @@ def smooth_alignment(
         NaN where no face was found.
     time_ns : (N,) int64, increasing
     crop_px : int
+    fill_gaps_s : float
+        Missed frames between two faces at most this far apart are interpolated linearly; longer
+        gaps and the ends stay NaN.
 
     Returns
     -------
@@ -110,7 +115,7 @@ def smooth_alignment(
     motion = _smooth(np.column_stack([centre, roll]), known_s, sigma_s=MOTION_SMOOTHING_S)
     size = _smooth(log_scale[:, None], known_s, sigma_s=SCALE_SMOOTHING_S)
     values = np.column_stack([motion, size])
-    for row in _bridgeable(time_s, found):
+    for row in _shown(time_s, found, fill_gaps_s):
         x, y, angle, log_size = (np.interp(time_s[row], known_s, column) for column in values.T)
         linear = np.exp(log_size) * np.array(
             [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
@@ -141,10 +146,10 @@ def _smooth(
     return smoothed
 
 
-def _bridgeable(time_s: NDArray[np.float64], found: NDArray[np.intp]) -> list[int]:
+def _shown(time_s: NDArray[np.float64], found: NDArray[np.intp], fill_gaps_s: float) -> list[int]:
     """Rows with a face, and rows between two of them that are close enough in time."""
     rows = [int(found[0])]
     for before, after in pairwise(found):
-        near = time_s[after] - time_s[before] <= MAX_BRIDGED_GAP_S
+        near = time_s[after] - time_s[before] <= fill_gaps_s
         rows.extend(range(before + 1, after + 1) if near else [int(after)])
     return rows

@@ -1,10 +1,11 @@
 """Building a clip store: every source to a part, then all parts to one file."""
 
+import uuid
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from capture.errors import RecordingError
@@ -13,12 +14,37 @@ from capture.session import read_manifest
 from capture.terminal import OnProgress
 
 from .errors import DatasetError
-from .part import BuildPlan, PartReport, SourceFile, build_part
-from .part_pool import BuildProgress, build_in_processes
+from .executors import WorkerLostError, open_executor
+from .graph import BuildGraph
+from .jobs import JOB_KINDS, Job, JobCall, JobResult, load_report
+from .labelling import Labelling
+from .part import BuildPlan, PartReport, SourceFile
+from .source_identity import source_identity
 from .splits import assign_splits
 from .store_assembly import assemble_store
+from .work_folder import SourceFolder, remove_work, source_folder, work_folder
 
 _NAMES_SHOWN = 3
+_MOST_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes
+    ----------
+    parts : tuple of PartReport
+        In the order of the sources.
+    stage_cpu_s : mapping of str to float
+        CPU seconds by kind of job, of this run.
+    n_reused : int
+        Segments that an earlier, interrupted run had finished.
+    """
+
+    parts: tuple[PartReport, ...]
+    stage_cpu_s: Mapping[str, float]
+    n_reused: int
 
 
 class SourcesFailedError(DatasetError):
@@ -35,7 +61,8 @@ class SourcesFailedError(DatasetError):
         names = "".join(f"\n  {report.path}: {report.error}" for report in failed)
         super().__init__(
             f"{len(failed)} of {len(reports)} sources failed, no store was written:{names}\n",
-            remedy="mend or leave them out, or store the others with --skip-bad",
+            remedy="mend or leave them out, or store the others with --skip-bad; what was "
+            "finished is kept beside the output and not done again",
         )
         self.reports = tuple(reports)
 
@@ -46,32 +73,34 @@ def build_store(
     plan: BuildPlan,
     *,
     workers: int = 1,
+    scheduler: str | None = None,
     skip_bad: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
-) -> list[PartReport]:
-    """Build the store at `path` from all `sources`.
+) -> BuildReport:
+    """Build the store at `path` from all `sources`, or go on with an interrupted build of it.
+
+    What the workers finish is kept in a hidden folder beside `path` until the store is written;
+    this process alone writes the store.
 
     Parameters
     ----------
     workers : int
         Processes; 1 works in this one.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers take the place of `workers`; they must see
+        `sources` and the folder of `path` under the same names.
     skip_bad : bool
         Store what worked although some sources failed.
     on_progress : callable, optional
-        Called with frames done and frames expected (faces and crops count as half each).
-
-    Returns
-    -------
-    list of PartReport
-        In the order of `sources`.
+        Called with rows done and rows expected.
 
     Raises
     ------
     SourcesFailedError
         A source failed and `skip_bad` is false, or all did.
     DatasetError
-        Too few subjects for the splits, or two sources of one id.
+        Too few subjects for the splits, two sources of one id, or no scheduler.
     OutputExistsError
         `path` exists and `overwrite` is false; checked before any work.
     """
@@ -82,29 +111,78 @@ def build_store(
     if not sources:
         raise DatasetError("nothing to build from", remedy="name sessions, or files with --video")
     _check_sources(sources, plan)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    report_progress = BuildProgress(len(sources), on_progress)
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".parts") as folder:
-        parts = [Path(folder) / f"{index:05d}.h5" for index in range(len(sources))]
-        if workers == 1:
-            reports = [
-                build_part(index, source, part, plan, report_progress.set)
-                for index, (source, part) in enumerate(zip(sources, parts, strict=True))
-            ]
-        else:
-            reports = build_in_processes(sources, parts, plan, workers, report_progress)
+    path = path.absolute()
+    with work_folder(path) as work:
+        files = [replace(source, path=source.path.absolute()) for source in sources]
+        folders = [source_folder(work, source_identity(file, plan)) for file in files]
+        graph = BuildGraph(folders, on_progress)
+        _run(graph, files, folders, plan, workers=workers, scheduler=scheduler)
+        reports = [
+            PartReport(source.path, error=graph.errors[i], cpu_s=sum(graph.cpu_s[i].values()))
+            if i in graph.errors
+            else replace(load_report(folders[i], source.path), cpu_s=sum(graph.cpu_s[i].values()))
+            for i, source in enumerate(sources)
+        ]
         good = [i for i, report in enumerate(reports) if report.error is None]
         if not good or (len(good) < len(reports) and not skip_bad):
             raise SourcesFailedError(reports)
         assemble_store(
             path,
-            [parts[i] for i in good],
+            [folders[i].part for i in good],
             layout=plan.layout,
             splits=assign_splits({reports[i].subject for i in good}, plan.split),
             provenance={**plan.provenance, "options": _options(plan)},
             overwrite=overwrite,
         )
-    return reports
+        remove_work(work)
+    stages: dict[str, float] = {
+        kind: sum(spent.get(kind, 0.0) for spent in graph.cpu_s) for kind in JOB_KINDS
+    }
+    return BuildReport(tuple(reports), stages, graph.n_reused)
+
+
+def _run(
+    graph: BuildGraph,
+    files: Sequence[SourceFile],
+    folders: Sequence[SourceFolder],
+    plan: BuildPlan,
+    *,
+    workers: int,
+    scheduler: str | None,
+) -> None:
+    """Have all jobs of the graph done."""
+    key, lean = uuid.uuid4().hex, replace(plan, labelling=Labelling())
+    attempts: Counter[Job] = Counter()
+    running: dict[Future[JobResult], Job] = {}
+    executor = open_executor(workers=workers, scheduler=scheduler)
+    try:
+        while True:
+            while len(running) < 2 * executor.n_parallel and (job := graph.next_job()):
+                file, needed = files[job.source], lean
+                if job.kind == "store":
+                    needed = replace(plan, labelling=plan.labelling.only(file.id))
+                call = JobCall(job, file, folders[job.source], needed, key)
+                running[executor.submit(call)] = job
+            if not running:
+                return
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                job = running.pop(future)
+                try:
+                    result = executor.result(future)
+                except WorkerLostError as error:
+                    attempts[job] += 1
+                    if attempts[job] < _MOST_ATTEMPTS:
+                        graph.give_back(job)
+                        continue
+                    result = JobResult(
+                        job,
+                        error=f"not built: {error} {_MOST_ATTEMPTS} times over the same rows, "
+                        "perhaps out of memory; try fewer --workers",
+                    )
+                graph.finish(result)
+    finally:
+        executor.close()
 
 
 def _check_sources(sources: Sequence[SourceFile], plan: BuildPlan) -> None:
@@ -141,5 +219,7 @@ def _options(plan: BuildPlan) -> dict[str, Any]:
         "layout": asdict(plan.layout),
         "tolerance_ns": plan.tolerance_ns,
         "label_lag_s": plan.labelling.lag_ns / 1e9,
+        "fill_gaps_s": plan.fill_gaps_s,
+        "identity": plan.identity,
         "split": {k: sorted(v) if isinstance(v, frozenset) else v for k, v in split.items()},
     }

@@ -21,6 +21,9 @@ examples:
       --test-subjects S15,S16,S17 --validation-subjects S14 --preview crops.png
   mavfer-build-dataset --video clips/*.mp4 -o store.h5 --rate-hz native
   mavfer-build-dataset --video a1.mp4 a2.mp4 b.mp4 --subjects anna anna ben -o store.h5
+  mavfer-build-dataset sessions/* --calibration rig.yaml -o store.h5 --scheduler tcp://head:8786
+
+An interrupted build goes on where it was when the same command is run again.
 """
 _COMPRESSIONS = ("bitshuffle-lz4", "lzf", "gzip", "none")
 _MODALITIES = "color,depth,thermal"
@@ -118,7 +121,25 @@ def build_parser() -> argparse.ArgumentParser:
         help="largest time between color and the other streams of a moment (default: 60)",
     )
     how.add_argument(
+        "--fill-gaps",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="cut crops at the interpolated place where the face is missed for up to S seconds, "
+        "marked as interpolated (default: 0, none)",
+    )
+    how.add_argument(
+        "--no-identity",
+        action="store_true",
+        help="compute no face descriptors: other people are told by place and size alone",
+    )
+    how.add_argument(
         "--workers", type=int, default=None, metavar="N", help="processes (default: one a core)"
+    )
+    how.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="Dask scheduler whose workers take the place of --workers (mavfer[dask])",
     )
     how.add_argument(
         "--skip-bad", action="store_true", help="store the good sources although others failed"
@@ -163,17 +184,20 @@ def _build(args: argparse.Namespace) -> int:
     plan = _plan(args, sources)
     if args.preview is not None and args.preview.exists() and not args.overwrite:
         raise DatasetError(f"{args.preview} exists already", remedy="pass --overwrite")
+    if args.scheduler is not None and args.workers is not None:
+        raise DatasetError("--scheduler brings its own workers", remedy="leave --workers out")
     workers = _default_workers() if args.workers is None else args.workers
     if workers < 1:
         raise DatasetError(f"--workers {workers}: at least 1")
     started_s = time.monotonic()
     try:
         with terminal.progress("building", enabled=not args.quiet) as on_progress:
-            reports = build_store(
+            built = build_store(
                 args.output,
                 sources,
                 plan,
-                workers=min(workers, len(sources)) or 1,
+                workers=workers,
+                scheduler=args.scheduler,
                 skip_bad=args.skip_bad,
                 overwrite=args.overwrite,
                 on_progress=on_progress,
@@ -189,7 +213,8 @@ def _build(args: argparse.Namespace) -> int:
     result = {
         "store": str(args.output),
         "preview": None if args.preview is None else str(args.preview),
-        **_report_document(reports),
+        **_report_document(built.parts),
+        "reused_segments": built.n_reused,
         "elapsed_s": round(elapsed_s, 2),
         **{key: summary[key] for key in ("fingerprint", "modalities", "rate_hz", "splits")},
     }
@@ -262,6 +287,8 @@ def _plan(args: argparse.Namespace, sources: "Sequence[SourceFile]") -> "BuildPl
             test=args.test_subjects,
         ),
         tolerance_ns=round(args.tolerance_ms * 1e6),
+        fill_gaps_s=args.fill_gaps,
+        identity=not args.no_identity,
         rig=None if args.calibration is None else load_rig_calibration(args.calibration),
         labelling=_labelling(args),
         provenance={
@@ -317,6 +344,9 @@ def _report_document(reports: "Sequence[PartReport]") -> dict[str, Any]:
                 "frames": report.n_frames,
                 "face_percent": _percent(report.n_faces, report.n_frames),
                 "face_from_infrared": report.n_faces_infrared,
+                "interpolated": report.n_interpolated,
+                "missing": dict(report.missing),
+                "flags": dict(report.flags),
                 "labelled_frames": report.n_labelled,
                 "damage": list(report.damage),
             }
@@ -338,6 +368,9 @@ def _text(result: dict[str, Any]) -> list[str]:
     )
     for name, video in result["videos"].items():
         lines += [f"incomplete: {name}: {what}" for what in video["damage"]]
+        if told := {**video["missing"], **video["flags"]}:
+            counts = ", ".join(f"{what.replace('_', ' ')} {n}" for what, n in told.items())
+            lines.append(f"rows of {name}: {counts}")
     lines += [f"not stored: {path}: {error}" for path, error in result["failed"].items()]
     return [
         *lines,

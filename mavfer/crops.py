@@ -1,9 +1,7 @@
 """Cutting the aligned face out of color, depth and thermal."""
 
 from dataclasses import replace
-from typing import cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +11,7 @@ from capture.camera import CameraModel
 from capture.transform import RigidTransform
 
 from .alignment import apply_similarity, invert_similarity
+from .color_sampling import lens_parameters, sample_color
 
 _MIN_VALID_SHARE = 0.6
 """A depth or thermal crop shows the face if this share of its middle half is valid."""
@@ -48,18 +47,11 @@ def crop_color(
     """
     T_color_crop = invert_similarity(T_crop_color)
     source_px_per_px = float(np.hypot(T_color_crop[0, 0], T_color_crop[1, 0]))
-    factor = int(np.clip(np.ceil(source_px_per_px - 0.25), 1, _MAX_OVERSAMPLING))
-    points = apply_similarity(T_color_crop, _crop_grid(crop_px, factor))
-    if camera is not None:
-        points = camera.distort(camera.without_distortion().unproject(points)) * [
-            camera.fx_px,
-            camera.fy_px,
-        ] + [camera.cx_px, camera.cy_px]
-    across, down = np.moveaxis(points.astype(np.float32), -1, 0)
-    sampled = cv2.remap(image_bgr, across, down, cv2.INTER_LINEAR)
-    if factor > 1:
-        sampled = cv2.resize(sampled, (crop_px, crop_px), interpolation=cv2.INTER_AREA)
-    return cast(NDArray[np.uint8], cv2.cvtColor(sampled, cv2.COLOR_BGR2RGB))
+    samples = int(np.clip(np.ceil(source_px_per_px - 0.25), 1, _MAX_OVERSAMPLING))
+    crop = np.empty((crop_px, crop_px, 3), np.uint8)
+    ideal = CameraModel(1, 1, 1.0, 1.0, 0.0, 0.0) if camera is None else camera
+    sample_color(image_bgr, T_color_crop, lens_parameters(ideal), samples, crop)
+    return crop
 
 
 def crop_rig(
@@ -102,7 +94,8 @@ def crop_depth(depth_mm: NDArray[np.uint16], rig_of_crop: RigCalibration) -> NDA
 
     Depth is the distance along the color camera's axis.
     """
-    return register_depth(depth_mm, rig_of_crop)
+    color = rig_of_crop.cameras["color"]
+    return register_depth(depth_mm, rig_of_crop, window=(0, 0, color.width_px, color.height_px))
 
 
 def crop_thermal(
@@ -114,12 +107,17 @@ def crop_thermal(
 
 def shows_face(crop: NDArray[np.uint16]) -> bool:
     """Whether enough of the middle of a depth or thermal crop is valid (not 0)."""
-    quarter = crop.shape[0] // 4
-    middle = crop[quarter:-quarter, quarter:-quarter]
+    middle = _middle(crop)
     return bool(np.count_nonzero(middle) >= _MIN_VALID_SHARE * middle.size)
 
 
-def _crop_grid(crop_px: int, factor: int) -> NDArray[np.float64]:
-    """Crop coordinates of `factor` x `factor` samples in every pixel, (crop·f, crop·f, 2)."""
-    along = (np.arange(crop_px * factor) + 0.5) / factor - 0.5
-    return np.stack(np.meshgrid(along, along), axis=-1)
+def median_depth_mm(crop: NDArray[np.uint16]) -> float:
+    """Median of the valid depths in the middle of a crop, where the face is; NaN without any."""
+    middle = _middle(crop)
+    valid = middle[middle > 0]
+    return float(np.median(valid)) if valid.size else float("nan")
+
+
+def _middle(crop: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    quarter = crop.shape[0] // 4
+    return crop[quarter:-quarter, quarter:-quarter]

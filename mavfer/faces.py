@@ -1,58 +1,70 @@
-"""Finding one face through the frames of a video: dlib's frontal detector and landmarks.
+"""Following the subject's face through the images of one camera.
 
-The detector (histograms of oriented gradients) wants faces of about 80 px. A whole image is
-searched at coarse, then finer scale; once found, the face is looked for in a small crop round
-its last place, scaled to a fixed size, which costs the same whatever the camera's resolution.
+A whole image is searched at coarse, then finer scale; once found, the face is looked for in a
+small cut round its last place. Every now and then the whole image is searched all the same, to
+notice other people.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import apply_similarity, fit_similarity
-from .landmarks import (
-    ANCHOR_TEMPLATE,
-    ANCHORS,
-    FACE_BOX_CENTRE,
-    FACE_BOX_SIZE,
-    LandmarkCount,
-    predict,
-)
+from .face_detector import FaceBox, detect_everywhere, detect_near, face_box, refined_landmarks
+from .face_identity import SAME_PERSON_DISTANCE, Descriptor, describe, distance_to
+from .landmarks import LandmarkCount
+from .store_schema import ANOTHER_PERSON, FOUND, IMPLAUSIBLE, NO_DETECTION
 
+SEARCH_EVERY = 16
+"""Images between two searches of the whole image while the face is followed."""
 _SEARCH_HEIGHTS_PX = (420, 720)
-_MAX_ENLARGEMENT = 4.0
-_TRACK_FACE_PX = 100
-_TRACK_SPAN = 2.2
-"""Side of the tracking crop in face boxes, and the box's size in it."""
-_TRACK_THRESHOLD = -0.2
-"""Detector score accepted near the last place; 0 elsewhere."""
-_LANDMARK_FACE_PX = 200
-"""Faces are scaled to this box before landmarks: predictors answer in whole pixels."""
-_LANDMARK_SPAN = 1.7
-_BOX_SHIFTS = ((0.03, 0.03, 1.0), (-0.03, 0.03, 1.0), (0.0, -0.03, 1.04))
-"""Boxes (shift x, y, scale) whose landmarks are averaged, which halves their jitter."""
+VERIFY_EVERY = 64
+"""Images after which the face followed is compared with the subject again."""
+_FORGET_AFTER = 4
+"""A face found again after so many images without it may be somebody else's."""
+_FINE_SEARCH_EVERY = 8
 _PLAUSIBLE_SIZE = (0.6, 1.6)
 """Size of the face its landmarks describe, relative to the detector's box."""
-_FINE_SEARCH_EVERY = 8
+_JUMP = 1.0
+"""Boxes further apart than this (`FaceBox.distance`) are not one face a moment later."""
+_SAME_PLACE = 0.5
+_MOST_FACES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class FaceBox:
-    """A square round a face: centre and side, pixels."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """What came of looking at one image.
 
-    x_px: float
-    y_px: float
-    side_px: float
+    Attributes
+    ----------
+    landmarks_px : (count, 2) float64 or None
+        Pixels of the image, sub-pixel by averaging; None where the subject's face is not found.
+    reason : int
+        Index into ``REASONS``; 0 with landmarks.
+    confidence : float
+        Logistic function of the detector's margin, 0 to 1; NaN without landmarks.
+    several_faces : bool
+        Other faces were there when the whole image was last searched.
+    identity_switch : bool
+        The face jumped and nothing tells whose it is, or the last one was another person's.
+    doubtful_images : int
+        Images before this one whose face may have been another person's.
+    """
+
+    landmarks_px: NDArray[np.float64] | None
+    reason: int = FOUND
+    confidence: float = float("nan")
+    several_faces: bool = False
+    identity_switch: bool = False
+    doubtful_images: int = 0
 
 
 class FaceTracker:
-    """Finds the subject's face in one frame after the other of one camera.
+    """Finds the subject's face in one image after the other of one camera.
 
-    Of several faces the largest is taken first, then the one nearest to its last place.
+    With a description of the subject, of several faces the most similar is taken, and one that
+    is not similar is refused. Without it the largest is taken first, then the one nearest to its
+    last place.
 
     Parameters
     ----------
@@ -60,6 +72,8 @@ class FaceTracker:
         Landmarks a face.
     search_heights_px : tuple of int
         Image heights at which a whole picture is searched, in turn.
+    subject : (128,) float64, optional
+        Of `face_identity.find_subject`.
     """
 
     def __init__(
@@ -67,131 +81,135 @@ class FaceTracker:
         count: LandmarkCount = 68,
         *,
         search_heights_px: tuple[int, ...] = _SEARCH_HEIGHTS_PX,
+        subject: Descriptor | None = None,
     ) -> None:
         self.count: LandmarkCount = count
         self._search_heights_px = search_heights_px
+        self._subject = subject
         self._last: FaceBox | None = None
+        self._told_place = False
         self._missed = 0
+        self._since_search = 0
+        self._several = False
+        self._refused: FaceBox | None = None
+        self._refused_at = 0
+        self._looked = 0
+        self._verified_at = 0
 
-    def find(self, grey: NDArray[np.uint8]) -> NDArray[np.float64] | None:
-        """Return the landmarks (count, 2) of the face in `grey` (H, W), or None.
-
-        Pixels of `grey`, sub-pixel by averaging.
-        """
-        for box in self._candidates(grey):
-            landmarks_px = _refined_landmarks(grey, box, self.count)
-            found = face_box(landmarks_px, self.count)
-            if _PLAUSIBLE_SIZE[0] < found.side_px / box.side_px < _PLAUSIBLE_SIZE[1]:
-                self._last, self._missed = found, 0
-                return landmarks_px
-        self._missed += 1
-        return None
+    def look(self, grey: NDArray[np.uint8]) -> Sighting:
+        """Look for the face in `grey` (H, W)."""
+        self._looked += 1
+        self._since_search += 1
+        forgotten = self._subject is not None and self._missed >= _FORGET_AFTER
+        near = None if self._last is None or forgotten else detect_near(grey, self._last)
+        if near is None:
+            return self._search(grey)
+        if self._since_search >= SEARCH_EVERY:
+            return self._look_round(grey, near)
+        return self._accept(grey, near)
 
     def expect(self, landmarks_px: NDArray[np.float64]) -> None:
-        """Tell where the face is, known from another camera: the next frame is searched there."""
+        """Tell where the face is, known from another camera: the next image is searched there."""
         self._last = face_box(landmarks_px, self.count)
+        self._told_place = True
 
-    def _candidates(self, grey: NDArray[np.uint8]) -> list[FaceBox]:
-        if self._last is not None and (near := _detect_near(grey, self._last)):
-            return [near]
+    def _search(self, grey: NDArray[np.uint8]) -> Sighting:
+        """Find the face in the whole image."""
+        boxes = self._everywhere(grey)
+        if not boxes:
+            return self._miss(NO_DETECTION)
+        self._several = len(boxes) > 1
+        jumped = False
+        if self._subject is not None:
+            strangers = [box for box in boxes if self._is_refused(box)]
+            chosen, away = self._most_similar(grey, [b for b in boxes if b not in strangers])
+            if chosen is None or away > SAME_PERSON_DISTANCE:
+                if chosen is not None:
+                    self._refused, self._refused_at = chosen, self._looked
+                return self._miss(ANOTHER_PERSON)
+        elif self._last is not None:
+            chosen = min(boxes, key=self._last.distance)
+            jumped = chosen.distance(self._last) > _JUMP
+        else:
+            chosen = boxes[0]
+        return self._accept(grey, chosen, jumped=jumped)
+
+    def _look_round(self, grey: NDArray[np.uint8], near: FaceBox) -> Sighting:
+        """Search the whole image although the face is at `near`: there may be somebody else."""
+        unverified = self._looked - self._verified_at
+        others = [
+            box for box in self._everywhere(grey, coarse=True) if box.distance(near) > _SAME_PLACE
+        ]
+        self._several = bool(others)
+        if self._subject is None or (not others and unverified < VERIFY_EVERY):
+            return self._accept(grey, near)
+        chosen, away = self._most_similar(grey, [near, *others])
+        if chosen is None or away > SAME_PERSON_DISTANCE:
+            self._refused, self._refused_at, self._last = near, self._looked, None
+            return self._miss(ANOTHER_PERSON, doubtful_images=unverified - 1)
+        doubtful = 0 if chosen is near else unverified - 1
+        return self._accept(grey, chosen, jumped=chosen is not near, doubtful_images=doubtful)
+
+    def _everywhere(self, grey: NDArray[np.uint8], *, coarse: bool = False) -> list[FaceBox]:
+        self._since_search = 0
         for level, height_px in enumerate(self._search_heights_px):
-            # While a face stays away, most frames get only the coarse search.
-            if level and self._missed % _FINE_SEARCH_EVERY:
+            # While a face stays away, most images get only the coarse search.
+            if level and (coarse or self._missed % _FINE_SEARCH_EVERY):
                 break
-            scale = min(height_px / grey.shape[0], _MAX_ENLARGEMENT)
-            boxes = _detect(_resized(grey, scale), 0.0)
-            if boxes:
-                return [_scaled(box, 1 / scale) for box in boxes]
+            if boxes := detect_everywhere(grey, height_px):
+                return boxes[:_MOST_FACES]
         return []
 
+    def _most_similar(
+        self, grey: NDArray[np.uint8], boxes: list[FaceBox]
+    ) -> tuple[FaceBox | None, float]:
+        if self._subject is None or not boxes:
+            return None, float("inf")
+        distances = [
+            distance_to(
+                self._subject,
+                describe(grey, refined_landmarks(grey, box, self.count), self.count),
+            )
+            for box in boxes
+        ]
+        best = int(np.argmin(distances))
+        if distances[best] <= SAME_PERSON_DISTANCE:
+            self._verified_at = self._looked
+        return boxes[best], distances[best]
 
-def face_box(landmarks_px: NDArray[np.float64], count: LandmarkCount) -> FaceBox:
-    """Box that dlib's detector would draw round a face with these landmarks (count, 2)."""
-    T = fit_similarity(ANCHOR_TEMPLATE[count], landmarks_px[list(ANCHORS[count])])
-    x_px, y_px = apply_similarity(T, np.array(FACE_BOX_CENTRE))
-    return FaceBox(float(x_px), float(y_px), float(np.hypot(T[0, 0], T[1, 0])) * FACE_BOX_SIZE)
-
-
-def _detect_near(grey: NDArray[np.uint8], last: FaceBox) -> FaceBox | None:
-    chip, scale, corner = _cut(grey, last, _TRACK_SPAN, _TRACK_FACE_PX)
-    boxes = _detect(chip, _TRACK_THRESHOLD)
-    middle = chip.shape[0] / 2
-    nearest = min(boxes, key=lambda b: np.hypot(b.x_px - middle, b.y_px - middle), default=None)
-    return None if nearest is None else _placed(nearest, scale, corner)
-
-
-def _refined_landmarks(
-    grey: NDArray[np.uint8], box: FaceBox, count: LandmarkCount
-) -> NDArray[np.float64]:
-    """Predict once from the detector's box, then from boxes round those landmarks; average."""
-    chip, scale, corner = _cut(grey, box, _LANDMARK_SPAN, _LANDMARK_FACE_PX)
-    middle = chip.shape[0] / 2
-    rough = face_box(predict(chip, (middle, middle, box.side_px * scale), count=count), count)
-    refined = [
-        predict(
-            chip,
-            (rough.x_px + dx * rough.side_px, rough.y_px + dy * rough.side_px, rough.side_px * s),
-            count=count,
+    def _is_refused(self, box: FaceBox) -> bool:
+        """Whether the face there was found to be another person's not long ago."""
+        return (
+            self._refused is not None
+            and self._looked - self._refused_at < SEARCH_EVERY
+            and box.distance(self._refused) < _SAME_PLACE
         )
-        for dx, dy, s in _BOX_SHIFTS
-    ]
-    mean = np.stack(refined).mean(axis=0)
-    in_image: NDArray[np.float64] = (mean + 0.5) / scale - 0.5 + corner
-    return in_image
 
+    def _accept(
+        self,
+        grey: NDArray[np.uint8],
+        box: FaceBox,
+        *,
+        jumped: bool = False,
+        doubtful_images: int = 0,
+    ) -> Sighting:
+        landmarks_px = refined_landmarks(grey, box, self.count)
+        found = face_box(landmarks_px, self.count, score=box.score)
+        if not _PLAUSIBLE_SIZE[0] < found.side_px / box.side_px < _PLAUSIBLE_SIZE[1]:
+            self._last = None
+            return self._miss(IMPLAUSIBLE)
+        switch = jumped and not self._told_place
+        self._last, self._missed, self._told_place = found, 0, False
+        return Sighting(
+            landmarks_px,
+            FOUND,
+            confidence=float(1 / (1 + np.exp(-box.score))),
+            several_faces=self._several,
+            identity_switch=switch,
+            doubtful_images=doubtful_images,
+        )
 
-def _cut(
-    grey: NDArray[np.uint8], box: FaceBox, span: float, face_px: int
-) -> tuple[NDArray[np.uint8], float, NDArray[np.int64]]:
-    """Cut a square of `span` boxes, scaled so that the box measures `face_px`.
-
-    Returns the square (black beyond the image), the scale and its corner in `grey`. Pixels of
-    `grey` are ``(chip + 0.5) / scale - 0.5 + corner``.
-    """
-    side = max(round(box.side_px * span), 8)
-    x0, y0 = round(box.x_px - side / 2), round(box.y_px - side / 2)
-    inner = grey[max(y0, 0) : max(y0 + side, 0), max(x0, 0) : max(x0 + side, 0)]
-    square = np.zeros((side, side), np.uint8)
-    top, left = min(max(-y0, 0), side), min(max(-x0, 0), side)
-    square[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
-    size = round(span * face_px)
-    return _resized_to(square, size, size), size / side, np.array([x0, y0])
-
-
-def _detect(grey: NDArray[np.uint8], threshold: float) -> list[FaceBox]:
-    """Run the frontal detector; the largest box first."""
-    rectangles, _, _ = _detector().run(np.ascontiguousarray(grey), 0, threshold)
-    boxes = [
-        FaceBox((r.left() + r.right()) / 2, (r.top() + r.bottom()) / 2, float(r.right() - r.left()))
-        for r in rectangles
-    ]
-    return sorted(boxes, key=lambda box: -box.side_px)
-
-
-def _placed(box: FaceBox, scale: float, corner: NDArray[np.int64]) -> FaceBox:
-    back = _scaled(box, 1 / scale)
-    return FaceBox(back.x_px + int(corner[0]), back.y_px + int(corner[1]), back.side_px)
-
-
-def _scaled(box: FaceBox, factor: float) -> FaceBox:
-    return FaceBox(
-        (box.x_px + 0.5) * factor - 0.5, (box.y_px + 0.5) * factor - 0.5, box.side_px * factor
-    )
-
-
-def _resized(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    height, width = grey.shape
-    return _resized_to(grey, max(round(width * scale), 1), max(round(height * scale), 1))
-
-
-def _resized_to(grey: NDArray[np.uint8], width_px: int, height_px: int) -> NDArray[np.uint8]:
-    shrinking = width_px < grey.shape[1]
-    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    return cast(NDArray[np.uint8], cv2.resize(grey, (width_px, height_px), interpolation=method))
-
-
-@cache
-def _detector() -> Any:
-    import dlib
-
-    return dlib.get_frontal_face_detector()
+    def _miss(self, reason: int, *, doubtful_images: int = 0) -> Sighting:
+        self._missed += 1
+        several = self._several
+        return Sighting(None, reason, several_faces=several, doubtful_images=doubtful_images)

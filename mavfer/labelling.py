@@ -62,6 +62,19 @@ class Labelling:
         about_ns = time_ns + self.lag_ns
         return {d: self.gold.at(video_id, d, about_ns).astype(np.float32) for d in DIMENSIONS}
 
+    def only(self, video_id: str) -> "Labelling":
+        """Return what is about one video."""
+        gold = self.gold
+        if gold is not None:
+            about = {k: v for k, v in gold.sessions.items() if k == video_id}
+            gold = Labels(about, gold.provenance)
+        return Labelling(
+            gold,
+            {k: v for k, v in self.raters.items() if k == video_id},
+            {k: v for k, v in self.categories.items() if k == video_id},
+            self.lag_ns,
+        )
+
     def traces(self, video_id: str) -> tuple[LabelTrace, ...]:
         """Return the gold trace as it came, then every rater's."""
         gold: list[LabelTrace] = []

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from capture.sync import match_nearest
 
 from .errors import DatasetError
+from .store_schema import NO_RESIDUAL_NS
 
 MAX_MOMENTS = 10_000_000
 
@@ -23,10 +24,14 @@ class Moments:
         Since the start: capture time of the reference frame, grid time where there is none.
     frame : mapping of stream to (N,) int64
         Index of the frame in the stream, -1 where none was near enough.
+    residual_ns : mapping of stream to (N,) int64
+        Capture time of that frame minus the row's time, of the reference stream minus the grid's;
+        ``NO_RESIDUAL_NS`` where there is no frame.
     """
 
     time_ns: NDArray[np.int64]
     frame: Mapping[str, NDArray[np.int64]]
+    residual_ns: Mapping[str, NDArray[np.int64]]
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -85,4 +90,17 @@ def match_moments(
         frame[stream][found] = match_nearest(
             time_ns[found], times_ns, max_gap_ns=tolerance_ns, reuse=True
         )
-    return Moments(time_ns - start_ns, frame)
+    residual_ns = {
+        stream: _residual_ns(grid_ns if stream == reference else time_ns, times_ns, frame[stream])
+        for stream, times_ns in capture_time_ns.items()
+    }
+    return Moments(time_ns - start_ns, frame, residual_ns)
+
+
+def _residual_ns(
+    at_ns: NDArray[np.int64], times_ns: NDArray[np.int64], frame: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    residual_ns = np.full(len(at_ns), NO_RESIDUAL_NS, np.int64)
+    found = frame >= 0
+    residual_ns[found] = times_ns[frame[found]] - at_ns[found]
+    return residual_ns

@@ -1,32 +1,21 @@
-"""From one source to one part of a store: faces, alignment, labels, crops."""
+"""What is built and how: the plan, its sources, and the report on each."""
 
-import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from calibration.rig import RigCalibration
-from capture.errors import MavferError
-from capture.terminal import OnProgress
 
-from .alignment import align, smooth_alignment
 from .errors import DatasetError
 from .labelling import Labelling
 from .session_source import SessionSource
 from .sources import Source
 from .splits import SplitPlan
-from .store_schema import FACE_IN_INFRARED
-from .store_writer import StoreLayout, VideoEntry, write_part
+from .store_writer import StoreLayout
 from .video_source import VideoSource
 
-logger = logging.getLogger(__name__)
-
-SendProgress = Callable[[int, int, int], None]
-"""Called with the source's number, frames done and frames in all."""
+MAX_FILLED_GAP_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +57,11 @@ class BuildPlan:
         Gold labels, ratings and categories of the sources.
     provenance : mapping
         Hashes of calibration and labels, and what else the caller knows.
+    fill_gaps_s : float
+        Rows without a face between two faces at most this far apart get crops at the
+        interpolated place, marked as such; 0 fills nothing.
+    identity : bool
+        Tell the subject from other people by dlib's face descriptor.
     """
 
     layout: StoreLayout
@@ -76,6 +70,14 @@ class BuildPlan:
     rig: RigCalibration | None = None
     labelling: Labelling = field(default_factory=Labelling)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    fill_gaps_s: float = 0.0
+    identity: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fill_gaps_s <= MAX_FILLED_GAP_S:
+            raise DatasetError(
+                f"gaps of up to {self.fill_gaps_s:g} s to fill: expected 0 to {MAX_FILLED_GAP_S:g}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,15 @@ class PartReport:
     ----------
     path : Path
     id, subject : str
-    n_frames, n_faces, n_faces_infrared, n_labelled : int
-    cpu_s : float
+    n_frames, n_faces, n_faces_infrared, n_interpolated, n_labelled : int
+    missing : mapping of str to int
+        Rows without a face by reason.
+    flags : mapping of str to int
+        Rows by flag.
     damage : tuple of str
         What of the source could not be read, although the rest could.
+    cpu_s : float
+        Of this run; what an earlier one had finished costs nothing.
     error : str or None
         Why it is not in the store.
     """
@@ -100,49 +107,13 @@ class PartReport:
     n_frames: int = 0
     n_faces: int = 0
     n_faces_infrared: int = 0
+    n_interpolated: int = 0
     n_labelled: int = 0
-    cpu_s: float = 0.0
+    missing: Mapping[str, int] = field(default_factory=dict)
+    flags: Mapping[str, int] = field(default_factory=dict)
     damage: tuple[str, ...] = ()
+    cpu_s: float = 0.0
     error: str | None = None
-
-
-def build_entry(
-    source: Source, plan: BuildPlan, *, on_progress: OnProgress | None = None
-) -> VideoEntry:
-    """Find the faces of `source`, align them and return the video, its crops still to be cut."""
-    n_rows = len(source.time_ns)
-    done = 0
-
-    def on_frame() -> None:
-        nonlocal done
-        done += 1
-        if on_progress is not None:
-            on_progress(done, 2 * n_rows)
-
-    crop_px = plan.layout.crop_px
-    track = source.find_faces(plan.layout.landmarks, on_frame=on_frame)
-    aligned = np.full((n_rows, 2, 3), np.nan)
-    for row in np.flatnonzero(track.face_source):
-        aligned[row] = align(track.landmarks_px[row], plan.layout.landmarks, crop_px=crop_px)
-    T_crop_color = smooth_alignment(aligned, source.time_ns, crop_px=crop_px)
-    labels = plan.labelling.columns(source.id, source.time_ns)
-    return VideoEntry(
-        id=source.id,
-        subject=source.subject,
-        source=source.origin,
-        kind=source.kind,
-        time_ns=source.time_ns,
-        valence=labels["valence"],
-        arousal=labels["arousal"],
-        face_source=track.face_source,
-        landmarks_px=track.landmarks_px.astype(np.float32),
-        T_crop_color=T_crop_color.astype(np.float32),
-        crops=source.crops(T_crop_color, crop_px=crop_px, on_frame=on_frame),
-        notes=source.notes,
-        traces=plan.labelling.traces(source.id),
-        label_lag_ns=plan.labelling.lag_ns,
-        category=plan.labelling.categories.get(source.id, ""),
-    )
 
 
 def open_source(file: SourceFile, plan: BuildPlan) -> Source:
@@ -165,32 +136,4 @@ def open_source(file: SourceFile, plan: BuildPlan) -> Source:
         modalities=plan.layout.modalities,
         rate_hz=rate_hz,
         tolerance_ns=plan.tolerance_ns,
-    )
-
-
-def build_part(
-    index: int, file: SourceFile, part: Path, plan: BuildPlan, send: SendProgress
-) -> PartReport:
-    """Build one part; a failure becomes the report's error, so that the others go on."""
-    started_s = time.process_time()
-    try:
-        source = open_source(file, plan)
-        entry = build_entry(source, plan, on_progress=lambda done, total: send(index, done, total))
-        write_part(part, entry, plan.layout)
-    except (MavferError, OSError) as error:
-        return PartReport(file.path, error=str(error))
-    except Exception as error:
-        logger.exception("unexpected failure in %s", file.path)
-        return PartReport(file.path, error=f"unexpected {type(error).__name__}: {error}")
-    labelled = np.isfinite(entry.valence) | np.isfinite(entry.arousal)
-    return PartReport(
-        file.path,
-        id=entry.id,
-        subject=entry.subject,
-        n_frames=len(entry.time_ns),
-        n_faces=int((entry.face_source > 0).sum()),
-        n_faces_infrared=int((entry.face_source == FACE_IN_INFRARED).sum()),
-        n_labelled=int(labelled.sum()),
-        cpu_s=time.process_time() - started_s,
-        damage=tuple(source.notes.get("damage", ())),
     )

@@ -1,32 +1,57 @@
 """A recorded session as a source of aligned crops."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.registration import undistort_color_px
 from calibration.rig import RigCalibration
+from capture.errors import RecordingError
 from capture.frame import Image
-from capture.session import open_session
+from capture.recording import RecordedStream
+from capture.session import Session, open_session
 
-from .crops import crop_color, crop_depth, crop_rig, crop_thermal, shows_face
+from .alignment import EYE_DISTANCE
+from .crops import (
+    crop_color,
+    crop_depth,
+    crop_rig,
+    crop_thermal,
+    median_depth_mm,
+    shows_face,
+)
 from .errors import DatasetError
+from .face_identity import Descriptor
 from .faces import FaceTracker
 from .infrared_faces import carry_to_color, infrared_to_grey
 from .landmarks import LandmarkCount
 from .moments import match_moments
-from .sources import FaceTrack, OnFrame
-from .store_schema import FACE_IN_COLOR, FACE_IN_INFRARED, StoreModality, VideoKind
+from .sources import FaceTrack
+from .store_schema import (
+    FACE_IN_COLOR,
+    FACE_IN_INFRARED,
+    IMPLAUSIBLE,
+    NO_DETECTION,
+    NO_SEQ,
+    STREAMS,
+    UNREADABLE,
+    StoreModality,
+    VideoKind,
+)
 from .store_writer import FrameCrops
+from .thermal_freezes import frozen_frames
 
 _INFRARED_SEARCH_HEIGHTS_PX = (720,)
 """A face before a Kinect measures some 70 px in infrared: too small for a coarse search."""
+_SEGMENT_ROWS = 128
+_OUTER_EYE_DISTANCE_MM = 90.0
+"""Between the outer corners of the eyes of a grown-up (means 88 to 91 mm, Farkas 1994): how far
+a face is until depth has told."""
 
 
 class SessionSource:
@@ -37,6 +62,7 @@ class SessionSource:
     """
 
     kind: VideoKind = "session"
+    segment_rows = _SEGMENT_ROWS
 
     def __init__(
         self,
@@ -74,9 +100,7 @@ class SessionSource:
                 f"{manifest.consent.until}",
                 remedy="leave it out and delete the recording",
             )
-        # Thermal is looked up through depth, and infrared finds faces that color does not.
-        needed = {*modalities, "depth"} if "thermal" in modalities else {*modalities}
-        if missing := sorted(needed - session.streams.keys()):
+        if missing := sorted({*modalities} - session.streams.keys()):
             raise DatasetError(
                 f"{path} has no stream {', '.join(missing)}, only {', '.join(session.streams)}",
                 remedy="name the modalities to store with --modalities",
@@ -95,8 +119,10 @@ class SessionSource:
         }
         self._rig = rig
         self._modalities = modalities
-        used = ("color", "depth", "infrared", "thermal")
-        self._streams = {name: session.streams[name] for name in used if name in session.streams}
+        self._streams: dict[str, RecordedStream] = {
+            s: session.streams[s] for s in STREAMS if s in session.streams
+        }
+        _require_rig(session, rig)
         moments = match_moments(
             "color",
             {name: stream.capture_time_ns for name, stream in self._streams.items()},
@@ -105,70 +131,168 @@ class SessionSource:
             tolerance_ns=tolerance_ns,
         )
         self.time_ns = moments.time_ns
+        self.residual_ns = moments.residual_ns
         self._frame = moments.frame
+        self.seq: Mapping[str, NDArray[np.int64]] = {
+            name: np.where(frame >= 0, self._streams[name].seq[frame], NO_SEQ)
+            for name, frame in moments.frame.items()
+            if len(self._streams[name])
+        }
+        thermal = self._streams.get("thermal")
+        self._frozen = None if thermal is None else frozen_frames(thermal, session.events)
 
-    def find_faces(self, count: LandmarkCount, *, on_frame: OnFrame) -> FaceTrack:
-        """Find the face in every row, in color or else in infrared."""
-        track = FaceTrack.empty(len(self.time_ns), count)
-        in_color = FaceTracker(count)
+    def grey(self, row: int) -> NDArray[np.uint8] | None:
+        """Return the brightness of the color image of `row`, (H, W); None where there is none.
+
+        Raises
+        ------
+        RecordingError
+            The image is damaged.
+        """
+        index = self._frame["color"][row]
+        return None if index < 0 else self._streams["color"].read_grey(int(index))
+
+    def find_faces(
+        self, rows: range, count: LandmarkCount, subject: Descriptor | None
+    ) -> FaceTrack:
+        """Find the subject's face in consecutive rows, in color or else in infrared."""
+        track = FaceTrack.empty(len(rows), count)
+        in_color = FaceTracker(count, subject=subject)
         in_infrared = FaceTracker(count, search_heights_px=_INFRARED_SEARCH_HEIGHTS_PX)
-        for row in range(len(self.time_ns)):
-            image = self._color(row)
-            if image is not None:
-                self._rig.require_size("color", image)
-                grey = cast(NDArray[np.uint8], cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-                found = in_color.find(grey)
-                if found is not None:
-                    track.landmarks_px[row] = undistort_color_px(found, self._rig)
-                    track.face_source[row] = FACE_IN_COLOR
-                elif (carried := self._face_in_infrared(row, in_infrared)) is not None:
-                    track.landmarks_px[row] = carried
-                    track.face_source[row] = FACE_IN_INFRARED
-                    in_color.expect(carried)
-            on_frame()
+        for at, row in enumerate(rows):
+            try:
+                grey = self.grey(row)
+            except RecordingError:
+                track.reason[at] = UNREADABLE
+                continue
+            if grey is None:
+                continue
+            sighting = in_color.look(grey)
+            found = sighting.landmarks_px
+            if found is not None:
+                track.note(at, sighting, FACE_IN_COLOR, undistort_color_px(found, self._rig))
+                continue
+            track.note(at, sighting, FACE_IN_COLOR, None)
+            if sighting.reason in (NO_DETECTION, IMPLAUSIBLE):
+                self._look_in_infrared(at, row, in_infrared, in_color, track)
         return track
 
     def crops(
-        self, T_crop_color: NDArray[np.float64], *, crop_px: int, on_frame: OnFrame
+        self, rows: range, T_crop_color: NDArray[np.float64], *, crop_px: int
     ) -> Iterator[FrameCrops]:
-        """Yield the crops of every row."""
-        for row, T in enumerate(T_crop_color):
-            yield self._crops_of(row, T, crop_px)
-            on_frame()
+        """Yield the crops of consecutive rows."""
+        eye_distance_mm = _OUTER_EYE_DISTANCE_MM
+        for row, T in zip(rows, T_crop_color, strict=True):
+            color = self._image("color", row) if np.isfinite(T[0, 0]) else None
+            if color is None:
+                yield FrameCrops({})
+                continue
+            mm_per_eyes = self._rig.cameras["color"].fx_px / _eye_distance_px(T, crop_px)
+            crops = self._crops_of(row, color, T, crop_px, eye_distance_mm * mm_per_eyes)
+            if np.isfinite(crops.face_depth_mm):
+                eye_distance_mm = crops.face_depth_mm / mm_per_eyes
+            yield crops
 
-    def _crops_of(self, row: int, T: NDArray[np.float64], crop_px: int) -> FrameCrops:
-        color = self._color(row) if np.isfinite(T[0, 0]) else None
-        if color is None:
-            return FrameCrops({})
+    def _crops_of(
+        self, row: int, color: Image, T: NDArray[np.float64], crop_px: int, expected_mm: float
+    ) -> FrameCrops:
+        self._rig.require_size("color", color)
+        color = cast(NDArray[np.uint8], color)
         images: dict[str, Image] = {
             "color": crop_color(color, T, crop_px=crop_px, camera=self._rig.cameras["color"])
         }
-        valid = {}
-        depth = self._raw("depth", row)
-        if depth is not None and len(self._modalities) > 1:
-            rig_of_crop = crop_rig(self._rig, T, crop_px=crop_px)
+        if self._modalities == ("color",):
+            return FrameCrops(images)
+        valid: dict[str, bool] = {}
+        rig_of_crop = crop_rig(self._rig, T, crop_px=crop_px)
+        depth = cast(NDArray[np.uint16] | None, self._image("depth", row))
+        surface = np.zeros((crop_px, crop_px), np.uint16)
+        if depth is not None:
             surface = crop_depth(depth, rig_of_crop)
-            thermal = self._raw("thermal", row)
-            if "depth" in self._modalities:
-                images["depth"], valid["depth"] = surface, shows_face(surface)
-            if thermal is not None and "thermal" in self._modalities:
-                counts = crop_thermal(thermal, surface, rig_of_crop)
-                images["thermal"], valid["thermal"] = counts, shows_face(counts)
-        return FrameCrops(images, valid)
+        known = shows_face(surface)
+        face_depth_mm = median_depth_mm(surface) if known else float("nan")
+        if depth is not None and "depth" in self._modalities:
+            images["depth"], valid["depth"] = surface, known
+        thermal = cast(NDArray[np.uint16] | None, self._image("thermal", row))
+        by_plane = frozen = False
+        if thermal is not None and "thermal" in self._modalities:
+            by_plane = not known
+            if by_plane:
+                surface = np.full_like(surface, round(min(expected_mm, 65_535)))
+            counts = crop_thermal(thermal, surface, rig_of_crop)
+            frozen = self._is_frozen(row)
+            images["thermal"], valid["thermal"] = counts, shows_face(counts) and not frozen
+        return FrameCrops(images, valid, face_depth_mm, by_plane, frozen)
 
-    def _face_in_infrared(self, row: int, tracker: FaceTracker) -> NDArray[np.float64] | None:
-        infrared, depth = self._raw("infrared", row), self._raw("depth", row)
+    def _look_in_infrared(
+        self, at: int, row: int, tracker: FaceTracker, in_color: FaceTracker, track: FaceTrack
+    ) -> None:
+        """Look for the face that color does not show; enter it as row `at` of `track`."""
+        infrared, depth = self._image("infrared", row), self._image("depth", row)
         if infrared is None or depth is None:
-            return None
-        found = tracker.find(infrared_to_grey(infrared))
-        return None if found is None else carry_to_color(found, depth, self._rig)
+            return
+        sighting = tracker.look(infrared_to_grey(cast(NDArray[np.uint16], infrared)))
+        if sighting.landmarks_px is None:
+            track.note(at, sighting, FACE_IN_INFRARED, None)
+            return
+        carried = carry_to_color(sighting.landmarks_px, cast(NDArray[np.uint16], depth), self._rig)
+        if carried is None:
+            track.note(at, replace(sighting, reason=IMPLAUSIBLE), FACE_IN_INFRARED, None)
+            return
+        track.note(at, sighting, FACE_IN_INFRARED, carried)
+        in_color.expect(carried)
 
-    def _color(self, row: int) -> NDArray[np.uint8] | None:
-        return cast(NDArray[np.uint8] | None, self._image("color", row))
-
-    def _raw(self, stream: str, row: int) -> NDArray[np.uint16] | None:
-        return cast(NDArray[np.uint16] | None, self._image(stream, row))
+    def _is_frozen(self, row: int) -> bool:
+        index = int(self._frame["thermal"][row])
+        if self._frozen is not None and self._frozen[index]:
+            return True
+        try:
+            return self._streams["thermal"].repeats(index)
+        except RecordingError:
+            return False  # the frame before is damaged: nothing to compare with
 
     def _image(self, stream: str, row: int) -> Image | None:
+        """Return the image of a row; None where there is none or it is damaged."""
         index = self._frame[stream][row] if stream in self._frame else -1
-        return None if index < 0 else self._streams[stream].read(int(index)).image
+        if index < 0:
+            return None
+        try:
+            return self._streams[stream].read(int(index)).image
+        except RecordingError:
+            return None
+
+
+def _require_rig(session: Session, rig: RigCalibration) -> None:
+    """Refuse a calibration of other image sizes, and one that names another camera."""
+    camera_of = {
+        "color": "color",
+        "depth": "infrared",
+        "infrared": "infrared",
+        "thermal": "thermal",
+    }
+    for name, camera in camera_of.items():
+        if name in session.streams:
+            spec, model = session.streams[name].spec, rig.cameras[camera]
+            if (spec.width_px, spec.height_px) != (model.width_px, model.height_px):
+                raise DatasetError(
+                    f"{session.path}: {name} images are {spec.width_px}x{spec.height_px}, the "
+                    f"calibration is for {model.width_px}x{model.height_px}",
+                    remedy="use the calibration made with this rig and these image sizes",
+                )
+    calibrated = rig.provenance.get("devices")
+    if not isinstance(calibrated, Mapping):
+        return
+    for recording in session.recordings.values():
+        for name in recording.streams:
+            serial = calibrated.get(name, recording.info.serial)
+            if serial != recording.info.serial:
+                raise DatasetError(
+                    f"{session.path}: {name} was recorded with {recording.info.model} "
+                    f"{recording.info.serial}, the calibration is of {serial}",
+                    remedy="use the calibration made with this rig",
+                )
+
+
+def _eye_distance_px(T_crop_color: NDArray[np.float64], crop_px: int) -> float:
+    """Outer corners of the eyes in the color image, which the alignment puts at fixed places."""
+    return EYE_DISTANCE * crop_px / float(np.hypot(T_crop_color[0, 0], T_crop_color[1, 0]))

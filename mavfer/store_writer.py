@@ -48,7 +48,7 @@ from .store_traces import LabelTrace, write_traces
 Compression = Literal["bitshuffle-lz4", "lzf", "gzip", "none"]
 SPARE_BYTES = 64 << 20
 """What HDF5 may hold back until it closes a file, for several files at once."""
-_EARLY_FLAGS = tuple(name for name in ROW_FLAGS if name != "thermal_by_plane")
+_EARLY_FLAGS = tuple(name for name in ROW_FLAGS if not name.startswith("thermal_"))
 """Flags that are known before a crop is cut."""
 COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
 
@@ -109,12 +109,15 @@ class FrameCrops:
         Median depth of the face, NaN unknown: what the depth crop is relative to.
     thermal_by_plane : bool
         The thermal crop was looked up on a plane at the face's distance, for want of depth.
+    thermal_frozen : bool
+        The thermal camera repeated an old image.
     """
 
     images: Mapping[str, NDArray[np.uint8] | NDArray[np.uint16]]
     valid: Mapping[str, bool] = field(default_factory=dict)
     face_depth_mm: float = math.nan
     thermal_by_plane: bool = False
+    thermal_frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,7 +263,7 @@ def _write_crops(
     """Write the crops chunk by chunk; return sums over frames with a face, and columns."""
     n_frames = len(entry.time_ns)
     face = entry.face_source != NO_FACE
-    by_plane = np.zeros(n_frames, np.bool_)
+    by_plane, frozen = np.zeros((2, n_frames), np.bool_)
     face_depth_mm = np.full(n_frames, np.nan, np.float32)
     flags: dict[str, NDArray[np.bool_]] = {
         m: np.zeros(n_frames, np.bool_) for m in layout.modalities if m != "color"
@@ -285,7 +288,8 @@ def _write_crops(
         if row >= n_frames:
             raise DatasetError(f"video {entry.id}: more crops than its {n_frames} rows")
         slot = row % CHUNK_FRAMES
-        by_plane[row], face_depth_mm[row] = crops.thermal_by_plane, crops.face_depth_mm
+        by_plane[row], frozen[row] = crops.thermal_by_plane, crops.thermal_frozen
+        face_depth_mm[row] = crops.face_depth_mm
         for m in layout.modalities:
             image = crops.images.get(m)
             buffers[m][slot] = 0 if image is None else image
@@ -306,6 +310,7 @@ def _write_crops(
     return sums, {
         **{f"valid/{m}": values for m, values in flags.items()},
         "flags/thermal_by_plane": by_plane,
+        "flags/thermal_frozen": frozen,
         "face_depth_mm": face_depth_mm,
     }
 

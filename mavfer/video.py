@@ -1,6 +1,7 @@
 """Color video files: frame times from the container, frames decoded one after the other."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,9 @@ class VideoFile:
     time_ns : (N,) int64
         Time of every row since the first frame, from presentation timestamps: variable frame
         rates and dropped frames keep their times.
+    frame, residual_ns : (N,) int64
+        Number of each row's frame in the file and its time minus the grid's (0 without a grid);
+        -1 and the smallest int64 where no frame was near enough.
     native_rate_hz : float
         Measured: frames over their span.
     """
@@ -48,49 +52,74 @@ class VideoFile:
         pts, time_base = _timestamps(path)
         times_ns = np.array([round(p * time_base * 10**9) for p in pts], np.int64)
         times_ns -= times_ns[0]
+        self._first_pts = pts[0]
         span_s = times_ns[-1] / 1e9
         self.native_rate_hz = (len(pts) - 1) / span_s if span_s > 0 else 0.0
         if rate_hz is None:
-            frame = np.arange(len(pts))
-            self.time_ns = times_ns
+            self.frame, self.time_ns = np.arange(len(pts), dtype=np.int64), times_ns
+            self.residual_ns = np.zeros(len(pts), np.int64)
         else:
             moments = match_moments(
                 "color", {"color": times_ns}, start_ns=0, rate_hz=rate_hz, tolerance_ns=0
             )
-            frame, self.time_ns = moments.frame["color"], moments.time_ns
-        self._row_of_pts = {pts[f]: row for row, f in enumerate(frame) if f >= 0}
+            self.frame, self.time_ns = moments.frame["color"], moments.time_ns
+            self.residual_ns = moments.residual_ns["color"]
+        self._pts = [pts[f] if f >= 0 else None for f in self.frame]
 
     def __len__(self) -> int:
         return len(self.time_ns)
 
-    def frames(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def frames(self, rows: range | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (row, image (H, W, 3) uint8 BGR) in order; rows without a frame are left out.
+
+        Parameters
+        ----------
+        rows : range, optional
+            Consecutive rows; decoding starts at the key frame before them. All by default.
 
         Raises
         ------
         DatasetError
             The file breaks off or cannot be decoded.
         """
-        waiting = dict(self._row_of_pts)
-        at_s = 0.0
+        chosen = range(len(self)) if rows is None else rows
+        waiting = {pts: row for row in chosen if (pts := self._pts[row]) is not None}
+        n_wanted, at_s = len(waiting), 0.0
+        if not waiting:
+            return
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
-                for frame in container.decode(stream):
+                for frame in self._decoded(container, stream, min(waiting)):
                     row = None if frame.pts is None else waiting.pop(frame.pts, None)
                     at_s = frame.time or at_s
                     if row is not None:
                         yield row, _upright(frame)
+                    if not waiting:
+                        return
         except FFmpegError as error:
             raise DatasetError(
                 f"{self.path}: decoding failed after {at_s:.1f} s: {error}"
             ) from error
-        if waiting:
-            raise DatasetError(
-                f"{self.path}: {len(waiting)} of {len(self._row_of_pts)} frames could not be "
-                f"decoded, the last good one at {at_s:.1f} s: damaged or truncated",
-                remedy="repair or re-encode the file",
-            )
+        raise DatasetError(
+            f"{self.path}: {len(waiting)} of {n_wanted} frames could not be decoded, the last "
+            f"good one at {at_s:.1f} s: damaged or truncated",
+            remedy="repair or re-encode the file",
+        )
+
+    def _decoded(self, container: Any, stream: Any, first_pts: int) -> Iterator[Any]:
+        """Decode from the key frame before `first_pts`, or from the start if that fails."""
+        if first_pts > self._first_pts:
+            with suppress(FFmpegError):  # not every container can seek
+                container.seek(first_pts, stream=stream, backward=True)
+                frames = container.decode(stream)
+                first = next(frames, None)
+                if first is not None and first.pts is not None and first.pts <= first_pts:
+                    yield first
+                    yield from frames
+                    return
+            container.seek(self._first_pts, stream=stream, backward=True)
+        yield from container.decode(stream)
 
 
 def _timestamps(path: Path) -> tuple[list[int], Fraction]:

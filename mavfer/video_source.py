@@ -2,25 +2,30 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .crops import crop_color
+from .face_identity import Descriptor
 from .faces import FaceTracker
 from .landmarks import LandmarkCount
-from .sources import FaceTrack, OnFrame
+from .sources import FaceTrack
 from .store_schema import FACE_IN_COLOR, VideoKind
 from .store_writer import FrameCrops
 from .video import VideoFile
+
+_SEGMENT_ROWS = 512
+"""Several seconds at 25 Hz: a segment starts decoding at the key frame before it."""
 
 
 class VideoSource:
     """The frames of one video file; no camera calibration, so its pixels are taken as ideal."""
 
     kind: VideoKind = "video"
+    segment_rows = _SEGMENT_ROWS
 
     def __init__(self, path: Path, *, subject: str, rate_hz: float | None) -> None:
         self._video = VideoFile(path, rate_hz=rate_hz)
@@ -29,34 +34,41 @@ class VideoSource:
         self.origin = path.name
         self.notes: Mapping[str, Any] = {"native_rate_hz": round(self._video.native_rate_hz, 3)}
         self.time_ns = self._video.time_ns
+        self.seq: Mapping[str, NDArray[np.int64]] = {"color": self._video.frame}
+        self.residual_ns: Mapping[str, NDArray[np.int64]] = {"color": self._video.residual_ns}
 
-    def find_faces(self, count: LandmarkCount, *, on_frame: OnFrame) -> FaceTrack:
-        """Find the face in every row."""
-        track = FaceTrack.empty(len(self.time_ns), count)
-        tracker = FaceTracker(count)
-        for row, image in self._video.frames():
-            grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-            found = tracker.find(np.asarray(grey, np.uint8))
-            if found is not None:
-                track.landmarks_px[row] = found
-                track.face_source[row] = FACE_IN_COLOR
-            on_frame()
+    def grey(self, row: int) -> NDArray[np.uint8] | None:
+        """Return the brightness of the image of `row`, (H, W); None where there is none."""
+        for _, image in self._video.frames(range(row, row + 1)):
+            return _brightness(image)
+        return None
+
+    def find_faces(
+        self, rows: range, count: LandmarkCount, subject: Descriptor | None
+    ) -> FaceTrack:
+        """Find the subject's face in consecutive rows."""
+        track = FaceTrack.empty(len(rows), count)
+        tracker = FaceTracker(count, subject=subject)
+        for row, image in self._video.frames(rows):
+            sighting = tracker.look(_brightness(image))
+            track.note(row - rows.start, sighting, FACE_IN_COLOR, sighting.landmarks_px)
         return track
 
     def crops(
-        self, T_crop_color: NDArray[np.float64], *, crop_px: int, on_frame: OnFrame
+        self, rows: range, T_crop_color: NDArray[np.float64], *, crop_px: int
     ) -> Iterator[FrameCrops]:
-        """Yield the crops of every row."""
-        expected = 0
-        for row, image in self._video.frames():
-            # Rows of the grid that no frame was near enough to.
-            for _ in range(expected, row):
+        """Yield the crops of consecutive rows."""
+        expected = rows.start
+        for row, image in self._video.frames(rows):
+            for _ in range(expected, row):  # rows of the grid that no frame was near enough to
                 yield FrameCrops({})
-            if np.isfinite(T_crop_color[row, 0, 0]):
-                yield FrameCrops({"color": crop_color(image, T_crop_color[row], crop_px=crop_px)})
-            else:
-                yield FrameCrops({})
+            T = T_crop_color[row - rows.start]
+            shown = bool(np.isfinite(T[0, 0]))
+            yield FrameCrops({"color": crop_color(image, T, crop_px=crop_px)} if shown else {})
             expected = row + 1
-            on_frame()
-        for _ in range(expected, len(self.time_ns)):
+        for _ in range(expected, rows.stop):
             yield FrameCrops({})
+
+
+def _brightness(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return cast(NDArray[np.uint8], cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))

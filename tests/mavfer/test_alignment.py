@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mavfer.alignment import (
-    MAX_BRIDGED_GAP_S,
     align,
     apply_similarity,
     crop_template,
@@ -113,11 +112,34 @@ def test_short_gaps_are_bridged_and_long_ones_are_not() -> None:
     gaps[5:8] = np.nan
     gaps[20:30] = np.nan
     gaps[:2] = np.nan
-    smoothed = smooth_alignment(gaps, time_ns, crop_px=96)
+    smoothed = smooth_alignment(gaps, time_ns, crop_px=96, fill_gaps_s=1.0)
     np.testing.assert_allclose(smoothed[5:8], T[5:8], rtol=1e-3)
     missing = np.isnan(smoothed[:, 0, 0])
     assert np.flatnonzero(missing).tolist() == [0, 1, *range(20, 30)]
-    assert MAX_BRIDGED_GAP_S == 1.0
+    unfilled = smooth_alignment(gaps, time_ns, crop_px=96)
+    np.testing.assert_array_equal(np.isnan(unfilled[:, 0, 0]), np.isnan(gaps[:, 0, 0]))
+
+
+@pytest.mark.parametrize("step_s", [1 / 30, 0.1])
+def test_smoothing_does_not_lag(step_s: float) -> None:
+    """A head that nods once a second is smoothed about where it is, not where it was."""
+    T, time_ns = alignments(300, step_s)
+    swing = 20 * np.sin(2 * np.pi * time_ns / 1e9)
+    T[:, 0, 2] -= T[:, 0, 0] * swing
+    T[:, 1, 2] -= T[:, 1, 0] * swing
+    smoothed = smooth_alignment(T, time_ns, crop_px=96)
+
+    def x_px(alignment: np.ndarray) -> np.ndarray:
+        return np.array(
+            [apply_similarity(invert_similarity(t), [47.5, 47.5])[0] for t in alignment]
+        )
+
+    seen, shown = (x_px(a) - x_px(alignments(300, step_s)[0]) for a in (T, smoothed))
+    at = np.arange(30, 270)
+    quarter = np.interp(time_ns + 0.25e9, time_ns, seen)  # the same swing, a quarter period on
+    phase = np.arctan2(shown[at] @ quarter[at], shown[at] @ seen[at])
+    assert abs(phase) / (2 * np.pi) < 0.002  # of a second
+    assert shown[at].std() > 0.9 * seen[at].std()
 
 
 def test_no_face_at_all_gives_no_alignment() -> None:

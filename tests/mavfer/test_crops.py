@@ -146,7 +146,7 @@ def test_detected_faces_lie_still_in_the_crop(ideal_moments, face_calibration) -
     aligned, eyes = [], []
     for moment in ideal_moments:
         grey = cv2.cvtColor(moment.images["color"], cv2.COLOR_BGR2GRAY)
-        found = undistort_color_px(tracker.find(grey), face_calibration)
+        found = undistort_color_px(tracker.look(grey).landmarks_px, face_calibration)
         aligned.append(align(found, 68, crop_px=CROP_PX))
         truth = undistort_color_px(moment.truth.landmarks_px["color"], face_calibration)
         eyes.append(truth[[36, 39, 42, 45]].mean(axis=0))

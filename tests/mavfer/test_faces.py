@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from calibration.registration import undistort_color_px
-from mavfer.faces import FaceTracker, face_box
+from mavfer.face_detector import face_box
+from mavfer.faces import FaceTracker
 from mavfer.infrared_faces import carry_to_color, infrared_to_grey
 from mavfer.landmarks import ANCHORS
 
@@ -29,7 +30,7 @@ def test_anchors_are_found_within_a_tenth_of_the_eye_distance(ideal_moments, cou
     tracker = FaceTracker(count)
     five_as_68 = [45, 42, 36, 39, 33]
     for moment in ideal_moments:
-        found = tracker.find(grey_of(moment))
+        found = tracker.look(grey_of(moment)).landmarks_px
         assert found is not None
         assert found.shape == (count, 2)
         truth = moment.truth.landmarks_px["color"]
@@ -44,52 +45,52 @@ def test_inner_landmarks_are_as_good_as_the_bar_asks(ideal_moments) -> None:
     errors = []
     for moment in ideal_moments:
         truth = moment.truth.landmarks_px["color"]
-        found = tracker.find(grey_of(moment))
+        found = tracker.look(grey_of(moment)).landmarks_px
         errors.append(np.linalg.norm((found - truth)[INNER], axis=1).mean() / eye_distance(truth))
     assert np.median(errors) <= 0.04
 
 
 def test_landmarks_keep_their_sub_pixel_place_when_the_picture_moves(ideal_moments) -> None:
     grey = grey_of(ideal_moments[0])
-    still = FaceTracker(68).find(grey)
+    still = FaceTracker(68).look(grey).landmarks_px
     for shift in (0.25, 0.5, 3.75):
         moved = cv2.warpAffine(grey, np.array([[1, 0, shift], [0, 1, 0.0]]), grey.shape[::-1])
-        found = FaceTracker(68).find(moved)
+        found = FaceTracker(68).look(moved).landmarks_px
         assert np.abs((found - still)[list(ANCHORS[68])].mean(axis=0) - [shift, 0]).max() < 0.6
 
 
 def test_small_and_large_pictures_of_one_face_agree(ideal_moments) -> None:
     grey = grey_of(ideal_moments[0])
-    expected = FaceTracker(68).find(grey)
+    expected = FaceTracker(68).look(grey).landmarks_px
     for scale in (0.5, 2.0):
         resized = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        found = (FaceTracker(68).find(resized) + 0.5) / scale - 0.5
+        found = (FaceTracker(68).look(resized).landmarks_px + 0.5) / scale - 0.5
         assert np.abs(found - expected)[INNER].mean() < 0.05 * eye_distance(expected)
 
 
 def test_a_face_at_the_picture_edge_does_not_break_tracking(ideal_moments) -> None:
     grey = grey_of(ideal_moments[0])
-    box = face_box(FaceTracker(68).find(grey), 68)
+    box = face_box(FaceTracker(68).look(grey).landmarks_px, 68)
     left = int(box.x_px - 0.75 * box.side_px)
     tracker = FaceTracker(68)
     for cut in (left, left + 5):
-        found = tracker.find(np.ascontiguousarray(grey[:, cut:]))
+        found = tracker.look(np.ascontiguousarray(grey[:, cut:])).landmarks_px
         assert found is not None
 
 
 def test_no_face_is_none_and_the_tracker_recovers(ideal_moments) -> None:
     grey = grey_of(ideal_moments[0])
     tracker = FaceTracker(68)
-    assert tracker.find(np.full_like(grey, 90)) is None
-    first = tracker.find(grey)
-    assert tracker.find(np.zeros_like(grey)) is None
-    np.testing.assert_allclose(tracker.find(grey), first, atol=1.0)
+    assert tracker.look(np.full_like(grey, 90)).landmarks_px is None
+    first = tracker.look(grey).landmarks_px
+    assert tracker.look(np.zeros_like(grey)).landmarks_px is None
+    np.testing.assert_allclose(tracker.look(grey).landmarks_px, first, atol=1.0)
 
 
 def test_tracking_repeats_itself(ideal_moments) -> None:
     def run() -> list[np.ndarray]:
         tracker = FaceTracker(68)
-        return [tracker.find(grey_of(moment)) for moment in ideal_moments]
+        return [tracker.look(grey_of(moment)).landmarks_px for moment in ideal_moments]
 
     np.testing.assert_array_equal(run(), run())
 
@@ -100,8 +101,8 @@ def test_in_the_dark_infrared_finds_the_face_and_carries_it_to_color(
     in_color, in_infrared = FaceTracker(68), FaceTracker(68, search_heights_px=(720,))
     missed = 0
     for moment in dark_moments:
-        missed += in_color.find(grey_of(moment)) is None
-        found = in_infrared.find(infrared_to_grey(moment.images["infrared"]))
+        missed += in_color.look(grey_of(moment)).landmarks_px is None
+        found = in_infrared.look(infrared_to_grey(moment.images["infrared"])).landmarks_px
         carried = carry_to_color(found, moment.images["depth"], face_calibration)
         truth = undistort_color_px(moment.truth.landmarks_px["color"], face_calibration)
         error = np.linalg.norm((carried - truth)[list(ANCHORS[68])], axis=1).mean()
@@ -132,7 +133,7 @@ def test_landmarks_agree_with_people_on_real_photographs() -> None:
     errors = []
     for picture in ET.parse(listing).getroot().iter("image"):
         grey = cv2.imread(str(PHOTOGRAPHS / picture.attrib["file"]), cv2.IMREAD_GRAYSCALE)
-        found = FaceTracker(68).find(grey)
+        found = FaceTracker(68).look(grey).landmarks_px
         assert found is not None
         people = [
             np.array([[float(p.attrib["x"]), float(p.attrib["y"])] for p in box.iter("part")])

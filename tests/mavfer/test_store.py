@@ -71,12 +71,15 @@ def test_what_a_row_was_made_of_reads_back(tmp_path: Path) -> None:
         "confidence": np.array([0.9, 0.5, np.nan, np.nan, np.nan, 1], np.float32),
         "seq": {"color": np.arange(n) * 7},
         "residual_ns": {"thermal": np.array([-5, 5, 0, NO_RESIDUAL_NS, 1, 2])},
-        "flags": {"thermal_frozen": np.arange(n) > 3},
+        "flags": {"several_faces": np.arange(n) > 3},
     }
     crops = crops_of(n, 1)
     told = [
         FrameCrops(
-            {m: c[i] for m, c in crops.items()}, face_depth_mm=700 + i, thermal_by_plane=i == 2
+            {m: c[i] for m, c in crops.items()},
+            face_depth_mm=700 + i,
+            thermal_by_plane=i == 2,
+            thermal_frozen=i in (0, 5, 1),
         )
         for i in range(n)
     ]
@@ -92,9 +95,9 @@ def test_what_a_row_was_made_of_reads_back(tmp_path: Path) -> None:
             *(False, False, False, True, False, False)
         ]
         assert {k: int(v.sum()) for k, v in store.flags("v").items()} == {
-            "several_faces": 0,
+            "several_faces": 2,
             "identity_switch": 0,
-            "thermal_frozen": 2,
+            "thermal_frozen": 3,
             "thermal_by_plane": 1,
         }
         relative = store.read_relative_depth("v", 2, 2)
