@@ -24,7 +24,9 @@ TRAILING_NS = 60_000_000_000
 """The online fit looks back this far: clocks drift with temperature."""
 _ANSWER_TIMEOUT_MS = 250
 _POLL_MS = 100
-_LOG_WITHIN_NS = 900_000_000_000
+_MAX_RTT_NS = 10_000_000_000
+_N_REMEMBERED = 8192
+"""Answers that may still come back as finished probes: a quarter of an hour of one controller."""
 
 
 class ProbeServer:
@@ -52,6 +54,7 @@ class ProbeServer:
         self._clock = clock
         self._on_probe = on_probe
         self._on_contact = on_contact
+        self._answered: dict[tuple[int, int, int], None] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="mavfer-probes", daemon=True)
 
@@ -83,9 +86,23 @@ class ProbeServer:
                 reply = Message(ProbeReply(request.body.t0_ns, t1_ns, t2_ns), request.number)
                 self._socket.send_multipart([parts[0], *pack(reply)])
                 self._on_contact()
+                self._remember(request.body.t0_ns, t1_ns, t2_ns)
                 for probe in request.body.finished:
-                    if _can_be(probe, began_ns, t1_ns):
+                    if self._is_known(probe):
                         self._on_probe(probe)
+
+    def _remember(self, *times_ns: int) -> None:
+        self._answered[times_ns[0], times_ns[1], times_ns[2]] = None
+        if len(self._answered) > _N_REMEMBERED:
+            del self._answered[next(iter(self._answered))]
+
+    def _is_known(self, probe: ClockProbe) -> bool:
+        """Tell whether a finished probe holds what was answered here; each is recorded once."""
+        times_ns = (probe.t0_ns, probe.t1_ns, probe.t2_ns)
+        if not 0 <= probe.rtt_ns <= _MAX_RTT_NS or times_ns not in self._answered:
+            return False
+        del self._answered[times_ns]
+        return True
 
 
 class Prober:
@@ -179,13 +196,6 @@ class Prober:
         with self._lock:
             self._probes[name].append(probe)
         return True
-
-
-def _can_be(probe: ClockProbe, began_ns: int, now_ns: int) -> bool:
-    """Tell whether a probe says what this daemon can have answered some minutes ago."""
-    there_ns, away_ns = probe.t2_ns - probe.t1_ns, probe.t3_ns - probe.t0_ns
-    since_ns = max(began_ns, now_ns - _LOG_WITHIN_NS)
-    return since_ns <= probe.t1_ns <= probe.t2_ns < now_ns and away_ns >= there_ns
 
 
 def _connect(

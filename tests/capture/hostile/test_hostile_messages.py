@@ -222,7 +222,8 @@ def test_a_recording_is_not_disturbed_by_nasty_messages(
 
 
 HOUR_NS = 3_600_000_000_000
-LATER = time.monotonic_ns() + 30 * 24 * HOUR_NS
+NOW = time.monotonic_ns()
+LATER = NOW + 30 * 24 * HOUR_NS
 
 
 @pytest.mark.parametrize(
@@ -232,6 +233,7 @@ LATER = time.monotonic_ns() + 30 * 24 * HOUR_NS
         ClockProbe(2**62, 2**62, 2**62, 2**62),
         ClockProbe(LATER, LATER, LATER + 1, LATER + 2),
         ClockProbe(5, -1, -2, 3),
+        ClockProbe(NOW, NOW + 1_000_000, NOW + 1_000_000, NOW),  # likely, but never asked here
     ],
 )
 def test_probes_that_cannot_be_are_not_recorded(
