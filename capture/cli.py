@@ -1,10 +1,10 @@
-"""``mavfer-capture``: record sessions, gather and recover recordings, serve sensors, make keys."""
+"""``mavfer-capture``: record sessions, close, gather and recover them, serve sensors, make keys."""
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from .commands import console, daemon, doctor, gather, keys, record, recover
+from .commands import close, console, daemon, doctor, gather, keys, record, recover
 from .terminal import run_command
 
 _EPILOG = """\
@@ -18,7 +18,7 @@ examples:
 Without --rig the embedded simulated rig records: no camera is needed.
 """
 
-_COMMANDS = (record, console, gather, recover, daemon, keys, doctor)
+_COMMANDS = (record, console, close, gather, recover, daemon, keys, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

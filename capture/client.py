@@ -86,7 +86,7 @@ class DaemonClient:
         """
         if isinstance(body, Arm):
             self._session_uuid = body.session_uuid
-        elif isinstance(body, Start | Stop | Mark | Finish | Abort):
+        elif isinstance(body, Start | Stop | Mark | Finish | Abort | Poll):
             body = replace(body, session_uuid=self._session_uuid)
         self.refused = False
         answer = self._ask(body, timeout_s)
@@ -97,6 +97,10 @@ class DaemonClient:
     def poll(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Status:
         """Ask how the daemon is."""
         return self.request(Poll(), timeout_s=timeout_s)
+
+    def follow(self, session_uuid: str) -> None:
+        """Speak for a session that another controller armed; "" for none."""
+        self._session_uuid = session_uuid
 
     def sibling(self, port: int) -> str:
         """Return the address of another socket of the same daemon."""

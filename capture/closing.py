@@ -37,13 +37,17 @@ def first_summary(handle: DaemonHandle) -> RecordingSummary:
     """Describe the file that a daemon is to write."""
     host = handle.description.host if handle.description else None
     file = part_name(handle.name, handle.part)
-    return RecordingSummary(file=file, address=handle.entry.address, host=host)
+    return RecordingSummary(
+        file=file, address=handle.entry.address, host=host, control=handle.local_control
+    )
 
 
 def summarise_lost(folder: Path, lost: Mapping[str, LostPart]) -> dict[str, RecordingSummary]:
     """Summarise the files whose daemons died, as far as they are here."""
     return {
-        key: _read(folder, replace(part.summary, status="failed", error=str(part.error)))
+        key: _read(
+            folder, replace(part.summary, status="failed", error=str(part.error), control=None)
+        )
         for key, part in lost.items()
     }
 
@@ -53,7 +57,7 @@ def summarise(
 ) -> RecordingSummary:
     """Summarise the file that a daemon wrote last."""
     status: SessionStatus = "interrupted" if session == "interrupted" else "complete"
-    summary = replace(first_summary(handle), status=status)
+    summary = replace(first_summary(handle), status=status, control=None)
     if handle.failure is not None:
         summary = replace(summary, status="failed", error=str(handle.failure))
     if (folder / summary.file).exists() or handle.status is None:

@@ -88,6 +88,12 @@ class RigConfig:
         for name in names:
             if names.count(name) > 1:
                 raise ConfigError(f"two sensors are called {name!r}")
+            first, _, number = name.rpartition("_")
+            if number.isdigit() and first in names:
+                raise ConfigError(
+                    f"the file of sensor {name!r} would look like a second one of {first!r}",
+                    remedy=f"call it {first}-{number}",
+                )
 
     @classmethod
     def simulated(cls, **options: Any) -> "RigConfig":

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,10 +18,12 @@ from .course import NEXT
 from .daemons import POLL_INTERVAL_S, Daemons
 from .errors import ControlError
 from .keys import Keys
+from .resumed_session import ResumedSession, reopen_session
 from .running_session import RunningSession
-from .session import Manifest
+from .session import Manifest, create_session
 from .session_plan import SessionPlan
 from .snapshot import Phase, Snapshot
+from .structure import encode
 
 OnSnapshot = Callable[[Snapshot], None]
 
@@ -105,17 +108,57 @@ class Controller:
         KeyboardInterrupt
             `stop` was set.
         """
-        self._require_phase("idle")
-        self._daemons.revive()
-        self._daemons.require("reachable")
-        with ExitStack() as undo:
-            self._phase = "arming"
-            undo.callback(self._settle, "idle")
-            self._session = RunningSession(self._daemons, self._rig, self._root, plan, self._look)
-            undo.callback(self._leave_nothing)
-            self._session.arm(stop or threading.Event())
-            undo.pop_all()
-        self._settle("armed")
+
+        def begin() -> RunningSession:
+            folder = create_session(
+                self._root,
+                subject=plan.subject,
+                kind=plan.kind,
+                rig=encode(self._rig),
+                consent=plan.consent,
+            )
+            return RunningSession(self._daemons, folder, plan, self._look)
+
+        self._arm(begin, stop)
+
+    def resume(
+        self,
+        path: Path,
+        *,
+        duration_s: float | None = None,
+        allow_poor_sync: bool = False,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Go on with a session whose controller died.
+
+        What is still being recorded is taken over without a gap; the other sensors go on in new
+        files. When one of them is not ready nothing changes.
+
+        Parameters
+        ----------
+        path : Path
+            Folder of the session.
+        duration_s : float, optional
+            From now on, instead of the planned end.
+        allow_poor_sync : bool
+        stop : threading.Event, optional
+
+        Raises
+        ------
+        ControlError
+            The session cannot be resumed, or names every sensor that is not ready.
+        KeyboardInterrupt
+            `stop` was set.
+        """
+        folder, plan = reopen_session(path, self._rig, allow_poor_sync=allow_poor_sync)
+        if duration_s is not None:
+            replace(plan, duration_s=duration_s)  # checks it
+
+        def go_on() -> RunningSession:
+            return ResumedSession(self._daemons, folder, plan, self._look, duration_s=duration_s)
+
+        self._arm(go_on, stop)
+        self.start()
 
     def start(self) -> None:
         """Announce the start to all; when one refuses, nothing is left behind.
@@ -187,6 +230,7 @@ class Controller:
     def close(self) -> None:
         """Let go of all daemons; a session that still records is closed as failed."""
         if self._session is not None and self._session.start_ns:
+            self._daemons.abort()  # files with frames are kept
             self._session.close("failed", "the controller failed", None)
             self._session = None
         elif self._session is not None:
@@ -210,6 +254,19 @@ class Controller:
         if self._known_daemons is None:
             raise ControlError("the controller is not connected")
         return self._known_daemons
+
+    def _arm(self, begin: Callable[[], RunningSession], stop: threading.Event | None) -> None:
+        self._require_phase("idle")
+        self._daemons.revive()
+        self._daemons.require("reachable")
+        with ExitStack() as undo:
+            self._phase = "arming"
+            undo.callback(self._settle, "idle")
+            self._session = begin()
+            undo.callback(self._leave_nothing)
+            self._session.arm(stop or threading.Event())
+            undo.pop_all()
+        self._settle("armed")
 
     def _require_phase(self, phase: Phase) -> None:
         if self._phase != phase:

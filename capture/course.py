@@ -93,6 +93,32 @@ class Course:
         self._plan_end()
         return [SessionMark("stage", self._stages[0].name, start_ns)]
 
+    def resume(
+        self, start_ns: int, marks: Sequence[SessionMark], now_ns: int, *, anew: bool
+    ) -> list[SessionMark]:
+        """Take the course up again at `now_ns`.
+
+        Parameters
+        ----------
+        start_ns : int
+        marks : sequence of SessionMark
+            What happened so far.
+        now_ns : int
+        anew : bool
+            Nobody has recorded meanwhile: the present stage begins anew. Otherwise time went on.
+        """
+        begun = [mark for mark in marks if mark.kind == "stage"]
+        self.begin(start_ns)
+        if not self._stages:
+            return []
+        if begun:
+            names = [stage.name for stage in self._stages]
+            self._index, self._since_ns = names.index(begun[-1].label), begun[-1].time_ns
+        if anew:
+            self._since_ns = now_ns
+        self._plan_end()
+        return [SessionMark("stage", self._stages[self._index].name, now_ns)] if anew else []
+
     def advance(self, now_ns: int, remarks: Sequence[str] = ()) -> list[SessionMark]:
         """Return what happened until `now_ns`: stages that began, and the operator's `remarks`."""
         marks = self._finished_stages(now_ns)

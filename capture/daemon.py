@@ -127,19 +127,26 @@ class Daemon:
         """End `serve` soon; safe from a signal handler or another thread."""
         self._ended.set()
 
-    def serve(self, *, ended: Callable[[], bool] | None = None) -> None:
+    def serve(
+        self,
+        *,
+        ended: Callable[[], bool] = lambda: False,
+        orphaned: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Answer until `stop` or a shutdown request; a recording in progress is closed properly.
 
         Parameters
         ----------
-        ended : callable, optional
+        ended : callable
             Asked all the time: says whether there is another reason to end.
+        orphaned : callable
+            Says whether who started this daemon is gone: then it ends once nobody else asks for it.
         """
         self._probes.start()
         self._files.start()
         status_s = preview_s = time.monotonic()
         try:
-            while not self._ended.is_set() and not (ended and ended()):
+            while not self._ended.is_set() and not ended():
                 if self._control.poll(_POLL_MS):
                     self._answer()
                 now_s = time.monotonic()
@@ -147,6 +154,8 @@ class Daemon:
                     status_s = now_s
                     self._publish(Message(self._recorder.status()), self._config.name)
                     self._watch_controller(now_s)
+                    if orphaned() and self._forgotten(now_s):
+                        break
                 if now_s - preview_s >= _PREVIEW_INTERVAL_S:
                     preview_s = now_s
                     self._publish_previews()
@@ -194,9 +203,9 @@ class Daemon:
         try:
             request = unpack(parts)
             number = request.number
-            self._touch()
             body = self._handle(request.body)
-            self._touch()  # what was asked may have taken long
+            if not self._is_of_others(request.body):
+                self._touch()
         except (MavferError, OSError) as error:
             remedy = error.remedy if isinstance(error, MavferError) else None
             text = error.message if isinstance(error, MavferError) else str(error)
@@ -242,6 +251,13 @@ class Daemon:
                 raise ControlError(f"{type(request).__name__} is no request")
         return recorder.status()
 
+    def _is_of_others(self, request: Body) -> bool:
+        """Say whether whoever asks is not the controller of the session in progress."""
+        if isinstance(request, Poll):
+            idle = self._recorder.status().state in ("idle", "failed")
+            return not idle and request.session_uuid != self._session_uuid
+        return isinstance(request, Describe)
+
     def _check_session(self, session_uuid: str) -> None:
         status = self._recorder.status()
         if status.state != "idle" and session_uuid != self._session_uuid:
@@ -257,6 +273,10 @@ class Daemon:
         if state not in ("idle", "failed") and silent_s > limit_s:
             logger.warning("no word from the controller for %.0f s: closing the file", silent_s)
             self._recorder.finish()
+
+    def _forgotten(self, now_s: float) -> bool:
+        records = self._recorder.status().state in ("recording", "stopping")
+        return not records and now_s - self._contact_s > CONTROLLER_TIMEOUT_S
 
     def _publish_previews(self) -> None:
         for spec, frame in self._recorder.latest_frames():

@@ -8,7 +8,7 @@ from .client import DaemonClient
 from .config import LOCAL, SensorEntry
 from .errors import ControlError, MavferError
 from .keys import Keys
-from .messages import Abort, Body, Description, Status, Stop
+from .messages import Abort, Body, Description, Shutdown, Status, Stop
 from .spawn import LocalDaemon
 
 HEARTBEAT_TIMEOUT_S = 10.0
@@ -59,6 +59,7 @@ class DaemonHandle:
         self.keys = None if entry.address == LOCAL else keys
         self._client: DaemonClient | None = None
         self._process = self._spawn()
+        self._taken_over = False
         self._heard_s = time.monotonic()
         self.outages_s: list[float] = []
         self._undelivered: list[Body] = []
@@ -91,6 +92,50 @@ class DaemonHandle:
         except MavferError as error:
             self.failure = error
 
+    def take_over(self, session_uuid: str, control: str | None) -> bool:
+        """Follow the recording of a session that a controller began which is gone.
+
+        Parameters
+        ----------
+        session_uuid : str
+        control : str or None
+            Where the daemon listens that the other controller had started on this machine.
+
+        Returns
+        -------
+        bool
+            False when it does not record that session; then nothing has changed.
+        """
+        local = self.entry.address == LOCAL
+        if local and control is None:
+            return False
+        client = DaemonClient(self.name, control) if local and control else self.client
+        client.follow(session_uuid)
+        try:
+            about = client.describe(timeout_s=_POLL_TIMEOUT_S)
+            status = client.poll(timeout_s=_POLL_TIMEOUT_S)
+            found = about.name == self.name and status.session_uuid == session_uuid
+        except MavferError:
+            found = False
+        if not found or status.state != "recording":
+            client.follow("")
+            if local:
+                client.close()
+            return False
+        if local:
+            self.close()
+            self._process, self._client, self._taken_over = None, client, True
+        self.description, self.status = about, status
+        self._heard_s = time.monotonic()
+        return True
+
+    def let_go(self) -> None:
+        """Undo `take_over`: the daemon goes on by itself, as before."""
+        if self.entry.address == LOCAL:
+            self.reconnect()
+        else:
+            self.client.follow("")
+
     def reconnect(self) -> None:
         """Begin anew with one that failed: here as a new process, elsewhere by a new connection."""
         self.close()
@@ -106,6 +151,12 @@ class DaemonHandle:
         if self._client is None or self.description is None:
             return None
         return self._client.sibling(self.description.publish_port)
+
+    @property
+    def local_control(self) -> str | None:
+        """Where a daemon of this machine listens; None for one elsewhere."""
+        local = self.entry.address == LOCAL and self._client is not None
+        return self.client.address if local else None
 
     @property
     def probe_address(self) -> str:
@@ -169,6 +220,10 @@ class DaemonHandle:
             self._watch_opening(self.status)
         return self.status
 
+    def is_in(self, state: str) -> bool:
+        """Say whether the latest status is `state`."""
+        return self.status is not None and self.status.state == state
+
     def streams_not_started(self) -> list[str]:
         """Return the streams of which no frame has been taken for the file."""
         streams = self.status.streams if self.status is not None else {}
@@ -190,8 +245,15 @@ class DaemonHandle:
                 self.failure = self.failure or error
 
     def close(self) -> None:
-        """Hang up and end a daemon started here; may be called twice."""
+        """Hang up and end a daemon started here; may be called twice.
+
+        One that was taken over ends, too, unless it records.
+        """
         if self._client is not None:
+            if self._taken_over and self.is_in("idle"):
+                with suppress(MavferError):
+                    self._client.request(Shutdown(), timeout_s=_POLL_TIMEOUT_S)
+            self._taken_over = False
             self._client.close()
         if self._process is not None:
             self._process.close()
@@ -201,7 +263,7 @@ class DaemonHandle:
 
     def _silence_limit_s(self) -> float:
         records = self.status is not None and self.status.state in ("recording", "stopping")
-        elsewhere = self._process is None
+        elsewhere = self.entry.address != LOCAL
         return PARTITION_TIMEOUT_S if records and elsewhere else HEARTBEAT_TIMEOUT_S
 
     def _note_return(self) -> None:

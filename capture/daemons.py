@@ -66,11 +66,6 @@ class Daemons:
         time.sleep(POLL_INTERVAL_S)
         return not self.failures()
 
-    def all_in(self, state: str) -> bool:
-        """Say whether all that have not failed are in `state`."""
-        alive = [handle.status for handle in self._handles if handle.failure is None]
-        return all(status is not None and status.state == state for status in alive)
-
     def statuses(self) -> dict[str, Status]:
         """Return the latest known status by name."""
         return {h.name: h.status for h in self._handles if h.status is not None}

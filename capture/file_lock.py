@@ -1,8 +1,12 @@
-"""Who writes a recording holds a lock on it; the lock ends with the process, however it ends."""
+"""Who writes a recording or runs a session holds a lock on it, which ends with the process."""
 
 import fcntl
+import os
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
+
+from .errors import ControlError
 
 
 def hold(handle: IO[bytes]) -> bool:
@@ -27,3 +31,36 @@ def in_use(handle: IO[bytes]) -> bool:
     with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_UN)
     return False
+
+
+class SessionLock:
+    """Held by the controller of a session, on the session's folder, while it runs.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    ControlError
+        Another controller holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor: int | None = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise ControlError(
+                f"{folder} is being recorded by a controller that runs",
+                remedy="stop it there: Ctrl-C, or Stop in the console",
+            ) from None
+        except OSError:
+            return  # a file system without locks: nobody can hold one
+
+    def release(self) -> None:
+        """Let go; may be called twice."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

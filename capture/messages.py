@@ -88,7 +88,9 @@ class Abort:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Ask for the `Status`; also says that the controller lives."""
+    """Ask for the `Status`; with the session's uuid also says that its controller lives."""
+
+    session_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from .config import RigConfig
 from .controller import Controller, OnSnapshot
 from .keys import Keys
 from .protocol import Protocol
+from .resumed_session import rig_of
 from .session import Consent, Kind, Manifest
 from .session_plan import SessionPlan
 
@@ -82,15 +83,63 @@ def record_session(
         controller.connect()
         controller.arm(plan, stop=stop)
         controller.start()
-        while not controller.poll().failures:
-            if not controller.flowing:
-                continue  # a session that is stopped at once still has its first frames
-            for remark in _all_in(remarks):
-                controller.mark(remark)
-            if stop.is_set() or controller.due:
-                break
-        lost = bool(controller.snapshot.failures)
-        return controller.stop(early=stop.is_set() or lost)
+        return _see_through(controller, remarks, stop)
+
+
+def resume_session(
+    path: Path,
+    *,
+    duration_s: float | None = None,
+    keys: Keys | None = None,
+    allow_poor_sync: bool = False,
+    remarks: "queue.SimpleQueue[str] | None" = None,
+    stop: threading.Event | None = None,
+    on_progress: OnSnapshot | None = None,
+) -> tuple[Path, Manifest]:
+    """Go on with a session whose controller died, until it ends.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the session; its rig is the one in the manifest.
+    duration_s : float, optional
+        From now on, instead of the planned end.
+    keys, allow_poor_sync, remarks, stop, on_progress
+        As for `record_session`.
+
+    Returns
+    -------
+    (Path, Manifest)
+        Status "complete" when nothing had stopped recording, "failed" when a sensor had and went
+        on in a new file.
+
+    Raises
+    ------
+    ControlError
+        The session cannot be resumed, or not all sensors were ready: nothing has changed.
+    KeyboardInterrupt
+        `stop` was set before it went on.
+    """
+    stop = stop or threading.Event()
+    with Controller(rig_of(path), path.parent, keys=keys, on_snapshot=on_progress) as controller:
+        controller.connect()
+        controller.resume(path, duration_s=duration_s, allow_poor_sync=allow_poor_sync, stop=stop)
+        return _see_through(controller, remarks, stop)
+
+
+def _see_through(
+    controller: Controller, remarks: "queue.SimpleQueue[str] | None", stop: threading.Event
+) -> tuple[Path, Manifest]:
+    """Look after a session that records until its end."""
+    while not controller.poll().failures:
+        if not controller.flowing:
+            continue  # a session that is stopped at once still has its first frames
+        for remark in _all_in(remarks):
+            controller.mark(remark)
+        if stop.is_set() or controller.due:
+            break
+    lost = bool(controller.snapshot.failures)
+    return controller.stop(early=stop.is_set() or lost)
 
 
 def _all_in(remarks: "queue.SimpleQueue[str] | None") -> Iterable[str]:

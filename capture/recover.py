@@ -76,7 +76,7 @@ def recover_recording(
         if not hold(handle):
             raise RecordingError(
                 f"{path} is still being written",
-                remedy="stop the recording first: mavfer-capture close SESSION",
+                remedy="stop it; if its controller died: mavfer-capture close SESSION",
             )
         _clear(path)
         found = salvage(path)
@@ -156,7 +156,7 @@ def _check_idle(folder: Path) -> None:
             if in_use(handle):
                 raise RecordingError(
                     f"{file} is still being written",
-                    remedy=f"stop the recording first: mavfer-capture close {folder}",
+                    remedy=f"stop it; if its controller died: mavfer-capture close {folder}",
                 )
 
 

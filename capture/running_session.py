@@ -2,20 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from .clock import HostClock, HostIdentity
 from .closing import LostPart, first_summary, stem, summarise, summarise_lost
-from .config import RigConfig
 from .course import Course, SessionMark
 from .daemon_clocks import DaemonClocks
 from .daemon_handle import DaemonHandle
 from .daemons import Daemons, join_failures
 from .errors import ControlError
+from .file_lock import SessionLock
 from .messages import Arm, Finish, Mark, Start, Stop
-from .session import MANIFEST_NAME, SessionStatus, create_session
+from .session import MANIFEST_NAME, SessionFolder, SessionStatus
 from .session_plan import SessionPlan
 from .snapshot import Phase
 from .structure import encode
@@ -41,9 +40,7 @@ class RunningSession:
     ----------
     daemons : Daemons
         All reachable.
-    rig : RigConfig
-    root : Path
-        The folder is made here.
+    folder : SessionFolder
     plan : SessionPlan
     look : callable
 
@@ -59,26 +56,24 @@ class RunningSession:
     """
 
     def __init__(
-        self, daemons: Daemons, rig: RigConfig, root: Path, plan: SessionPlan, look: Look
+        self, daemons: Daemons, folder: SessionFolder, plan: SessionPlan, look: Look
     ) -> None:
+        self.folder = folder
         self._daemons = daemons
         self._plan = plan
         self._look = look
         self._clock = HostClock()
-        self.clocks = DaemonClocks(daemons)
+        self._lost: dict[str, LostPart] = {}
+        self._rejoining: set[str] = set()
         self.course = Course(plan.protocol, plan.duration_s)
         self.start_ns = 0
         self.flowing = False
-        self._lost: dict[str, LostPart] = {}
-        self._rejoining: set[str] = set()
-        for handle in daemons:
-            handle.part = 1
+        self._lock = SessionLock(folder.path)
         try:
-            self.folder = create_session(
-                root, subject=plan.subject, kind=plan.kind, rig=encode(rig), consent=plan.consent
-            )
+            self._meet()
+            self.clocks = DaemonClocks(daemons)
         except BaseException:
-            self.clocks.close()
+            self._lock.release()
             raise
 
     def arm(self, stop: threading.Event) -> None:
@@ -91,15 +86,14 @@ class RunningSession:
         KeyboardInterrupt
             `stop` was set.
         """
-        if self._plan.protocol is not None:
-            self.folder.update(protocol=encode(self._plan.protocol))
+        protocol = None if self._plan.protocol is None else encode(self._plan.protocol)
+        self.folder.update(
+            protocol=protocol,
+            planned_duration_s=self._plan.duration_s,
+            recordings={stem(handle): first_summary(handle) for handle in self._daemons},
+        )
         self._daemons.request(Arm(self.folder.id, self.folder.manifest.uuid))
-        self._daemons.require("ready")
-        while not self._daemons.all_in("armed"):
-            self._wait_arming(stop)  # failures are told together, once all have answered
-        self._check_streams()
-        warnings = self._wait_clocks(stop)
-        self.folder.update(warnings=warnings)
+        self.folder.update(warnings=self._wait_ready(self._daemons, stop))
 
     def start(self) -> None:
         """Announce the start to all; the caller removes what a failure leaves."""
@@ -113,7 +107,6 @@ class RunningSession:
             host=HostIdentity.read(),
             start_requested_ns=start_ns,
             start_time_ns=start_ns,
-            recordings={stem(handle): first_summary(handle) for handle in self._daemons},
         )
         self._note(self.course.begin(start_ns))
 
@@ -180,14 +173,21 @@ class RunningSession:
             recordings=recordings,
             warnings=(*folder.manifest.warnings, *self._outages()),
         )
+        self._lock.release()
 
     def remove(self) -> None:
         """Leave nothing behind: no frame has been recorded."""
         self.clocks.close()
         self._daemons.abort()
+        self._lock.release()
         (self.folder.path / MANIFEST_NAME).unlink(missing_ok=True)
         with suppress(OSError):  # something is in it that is not ours
             self.folder.path.rmdir()
+
+    def _meet(self) -> None:
+        """Settle which file every daemon is to write."""
+        for handle in self._daemons:
+            handle.part = 1
 
     def _outages(self) -> list[str]:
         return [
@@ -195,6 +195,16 @@ class RunningSession:
             for handle in self._daemons
             for seconds in handle.outages_s
         ]
+
+    def _wait_ready(
+        self, opening: Iterable[DaemonHandle], stop: threading.Event
+    ) -> tuple[str, ...]:
+        """Wait until all that open are armed and all clocks known; returns the warnings."""
+        self._daemons.require("ready")
+        while any(handle.failure is None and not handle.is_in("armed") for handle in opening):
+            self._wait_arming(stop)  # failures are told together, once all have answered
+        self._check_streams()
+        return self._wait_clocks(stop)
 
     def _wait_arming(self, stop: threading.Event) -> None:
         self._look("arming")
@@ -245,8 +255,11 @@ class RunningSession:
 
     def _rejoin(self, handle: DaemonHandle) -> None:
         """Start a daemon that is back as soon as it is ready."""
-        armed = handle.status is not None and handle.status.state == "armed"
-        if handle.failure is not None or not armed or self.clocks.complaint(handle) is not None:
+        if (
+            handle.failure is not None
+            or not handle.is_in("armed")
+            or self.clocks.complaint(handle) is not None
+        ):
             return
         start_ns = self._clock.monotonic_ns() + _MIN_STOP_LEAD_NS
         if handle.request(Start(self.clocks.host_ns(handle, start_ns))):

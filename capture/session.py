@@ -127,6 +127,8 @@ class RecordingSummary:
         Name in the session folder.
     address : str
         Where the daemon listened; "local" when the controller started it.
+    control : str or None
+        While a local daemon records: where it listens, for a controller that has to take over.
     present : bool
         The file lies in this folder; a remote daemon's has to be gathered first.
     status : {"recording", "complete", "interrupted", "failed"}
@@ -150,6 +152,7 @@ class RecordingSummary:
     streams: Mapping[str, StreamSummary] = field(default_factory=dict)
     n_bytes: int | None = None
     digest: str | None = None
+    control: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +185,8 @@ class Manifest:
     recordings : mapping of file stem (``kinect2``, ``kinect2_2``) to RecordingSummary
     protocol : mapping or None
         The protocol as run.
+    planned_duration_s : float or None
+        From the start, of a session without a protocol that was to end by itself.
     marks : tuple of SessionMark
         Beginnings of stages and the operator's remarks, in time order.
     warnings : tuple of str
@@ -208,6 +213,7 @@ class Manifest:
     stop_achieved_ns: int | None = None
     recordings: Mapping[str, RecordingSummary] = field(default_factory=dict)
     protocol: Mapping[str, Any] | None = None
+    planned_duration_s: float | None = None
     marks: tuple[SessionMark, ...] = ()
     warnings: tuple[str, ...] = ()
 

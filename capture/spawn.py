@@ -20,11 +20,12 @@ _LOG_TAIL = 400
 
 
 class LocalDaemon:
-    """A daemon process that ends with this one.
+    """A daemon process that serves this one.
 
     It reads its sensor's configuration from standard input, answers with its address on standard
-    output, and takes the end of standard input for the end of its controller. It has a session of
-    its own, so that Ctrl-C in the terminal reaches the controller only.
+    output, and takes the end of standard input for the end of its controller: it finishes what it
+    records, unless another controller takes it over, and ends. It has a session of its own, so
+    that Ctrl-C in the terminal reaches the controller only.
 
     Parameters
     ----------
@@ -85,6 +86,7 @@ class LocalDaemon:
 
     def close(self) -> None:
         """End the process, kindly first; may be called twice."""
+        self._process.terminate()
         with suppress(BrokenPipeError):
             self._stdin.close()
         try:

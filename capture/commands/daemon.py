@@ -61,25 +61,28 @@ def _daemon(args: argparse.Namespace) -> int:
         raise ConfigError("which sensor?", remedy="pass --rig and --sensor")
     cv2.setNumThreads(1)  # a process for each sensor shares the cores already
     clock = HostClock(round(args.clock_offset_ms * 1e6), args.clock_skew_ppm)
-    parent = os.getppid()
+    parent, alone = os.getppid(), threading.Event()
     with stop_on_signals() as stop:
         daemon = Daemon(
             config, args.output, args.bind, keys=load_keys(args.keys, "daemon"), clock=clock
         )
         if args.spawned:
             sys.stdout.write(daemon.endpoint.to_json() + "\n")
-            threading.Thread(target=_await_end_of_input, args=(stop,), daemon=True).start()
+            threading.Thread(target=_await_end_of_input, args=(alone,), daemon=True).start()
         elif not args.quiet:
             sys.stdout.write(
                 f"{config.name} ({config.kind}) listens at {daemon.endpoint.address}\n"
             )
         sys.stdout.flush()
-        daemon.serve(ended=lambda: stop.is_set() or (args.spawned and os.getppid() != parent))
+        daemon.serve(
+            ended=stop.is_set,
+            orphaned=lambda: args.spawned and (alone.is_set() or os.getppid() != parent),
+        )
     return EXIT_OK
 
 
-def _await_end_of_input(stop: threading.Event) -> None:
-    """Wait for the controller, which holds the other end, to close it or to die."""
+def _await_end_of_input(alone: threading.Event) -> None:
+    """Wait for the controller, which holds the other end, to die."""
     while sys.stdin.read(1024):
         pass
-    stop.set()
+    alone.set()

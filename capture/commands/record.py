@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..terminal import (
@@ -18,12 +19,17 @@ from ..terminal import (
 from .gather import show_gathering
 from .shared_options import load_keys, stop_on_signals
 
+if TYPE_CHECKING:
+    from ..controller import OnSnapshot
+    from ..session import Manifest
+
 _EPILOG = """\
 examples:
   mavfer-capture record --subject S01 --duration 8 --output sessions
   mavfer-capture record --rig rig.toml --subject S01 --output sessions   (Ctrl-C ends it)
   mavfer-capture record --subject S01 --protocol paper --output sessions   (10 + 5 minutes)
   mavfer-capture record --rig rig.toml --keys keys --subject S01 --gather --output sessions
+  mavfer-capture record --resume sessions/20250101-101500_S01   (its controller died)
 
 While it records, a line typed is a marker (Enter alone: "marker"); "next" moves on to the next
 stage of the protocol.
@@ -41,10 +47,20 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     record.add_argument("--rig", type=Path, help="rig file; default: the simulated rig")
-    record.add_argument("--subject", required=True, help="pseudonym of who is recorded")
+    who = record.add_mutually_exclusive_group(required=True)
+    who.add_argument("--subject", help="pseudonym of who is recorded")
+    who.add_argument(
+        "--resume",
+        type=Path,
+        metavar="SESSION",
+        help="go on with a session whose controller died: its subject, rig and protocol",
+    )
     record.add_argument("--kind", choices=("subject", "board"), default="subject")
     record.add_argument(
-        "--duration", type=float, metavar="S", help="seconds; default: until Ctrl-C"
+        "--duration",
+        type=float,
+        metavar="S",
+        help="seconds; default: until Ctrl-C, with --resume the planned end",
     )
     record.add_argument(
         "--protocol",
@@ -78,38 +94,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _record(args: argparse.Namespace) -> int:
-    from ..config import RigConfig, load_rig_config
     from ..gather import gather_session
     from ..live import StatusLine, session_lines
-    from ..protocol import load_protocol
-    from ..record_session import record_session
-    from ..session import Consent
     from ..structure import encode
 
-    rig = load_rig_config(args.rig) if args.rig else RigConfig.simulated(scene=args.kind)
-    consent = Consent(
-        share=args.share, publish_pictures=args.publish_pictures, until=_date(args.until)
-    )
+    begin = _resume if args.resume else _begin
     with stop_on_signals() as stop, StatusLine(enabled=not args.quiet) as line:
-        path, manifest = record_session(
-            rig,
-            args.output,
-            subject=args.subject,
-            kind=args.kind,
-            duration_s=args.duration,
-            consent=consent,
-            keys=load_keys(args.keys, "controller"),
-            allow_poor_sync=args.allow_poor_sync,
-            protocol=load_protocol(args.protocol) if args.protocol else None,
-            remarks=_read_remarks() if _may_read(args) else None,
-            stop=stop,
-            on_progress=line.show,
-        )
+        path, manifest = begin(args, stop, line.show)
     failures: Mapping[str, str] = {}
     if args.gather:
         gathering = gather_session(
             path,
-            rig=rig,
             keys=load_keys(args.keys, "controller"),
             on_progress=show_gathering(enabled=not args.quiet),
         )
@@ -123,6 +118,55 @@ def _record(args: argparse.Namespace) -> int:
     if failures:
         return EXIT_FAILED
     return {"complete": EXIT_OK, "interrupted": EXIT_INTERRUPTED}.get(manifest.status, EXIT_FAILED)
+
+
+def _begin(
+    args: argparse.Namespace, stop: threading.Event, on_progress: "OnSnapshot"
+) -> "tuple[Path, Manifest]":
+    from ..config import RigConfig, load_rig_config
+    from ..protocol import load_protocol
+    from ..record_session import record_session
+    from ..session import Consent
+
+    return record_session(
+        load_rig_config(args.rig) if args.rig else RigConfig.simulated(scene=args.kind),
+        args.output,
+        subject=args.subject,
+        kind=args.kind,
+        duration_s=args.duration,
+        consent=Consent(
+            share=args.share, publish_pictures=args.publish_pictures, until=_date(args.until)
+        ),
+        keys=load_keys(args.keys, "controller"),
+        allow_poor_sync=args.allow_poor_sync,
+        protocol=load_protocol(args.protocol) if args.protocol else None,
+        remarks=_read_remarks() if _may_read(args) else None,
+        stop=stop,
+        on_progress=on_progress,
+    )
+
+
+def _resume(
+    args: argparse.Namespace, stop: threading.Event, on_progress: "OnSnapshot"
+) -> "tuple[Path, Manifest]":
+    from ..record_session import resume_session
+
+    fixed = {"--rig": args.rig, "--protocol": args.protocol, "--until": args.until}
+    fixed |= {"--share": args.share, "--publish-pictures": args.publish_pictures}
+    for option, value in fixed.items():
+        if value:
+            raise ConfigError(
+                f"{option} is settled by the session that is resumed", remedy="leave it out"
+            )
+    return resume_session(
+        args.resume.resolve(),
+        duration_s=args.duration,
+        keys=load_keys(args.keys, "controller"),
+        allow_poor_sync=args.allow_poor_sync,
+        remarks=_read_remarks() if _may_read(args) else None,
+        stop=stop,
+        on_progress=on_progress,
+    )
 
 
 def _may_read(args: argparse.Namespace) -> bool:

@@ -20,7 +20,10 @@ def load_keys(folder: Path | None, role: "Role") -> "Keys | None":
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """Turn the first SIGINT or SIGTERM into an event; the second one interrupts for good."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP (the terminal was closed) into an event.
+
+    The second one interrupts for good.
+    """
     stop = threading.Event()
     previous = {}
 
@@ -29,8 +32,9 @@ def stop_on_signals() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, handle)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            previous[number] = signal.signal(number, handle)
     try:
         yield stop
     finally:

@@ -4,10 +4,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,76 +16,24 @@ import capture.daemon_handle
 import capture.spawn
 from capture.config import load_rig_config
 from capture.controller import Controller
-from capture.errors import ConfigError, ControlError, RecordingError
+from capture.errors import ConfigError, ControlError
 from capture.keys import Keys, create_keys
 from capture.record_session import record_session
-from capture.recording import open_recording
 from capture.session import open_session, read_manifest
 from capture.session_plan import SessionPlan
 from capture.snapshot import Snapshot
 
-DEADLINE_S = 90.0
+from .processes import (
+    DEADLINE_S,
+    record_arguments,
+    recording_process,
+    recording_session,
+    wait_for,
+)
+
 MakeRig = Callable[..., Path]
 KINECT2 = {"streams": ["color", "depth"], "width_px": 64, "height_px": 48}
 A65 = {"streams": ["thermal"], "rate_hz": 10.0, "width_px": 64, "height_px": 48}
-
-
-def wait_for(what: Callable[[], object]) -> object:
-    """Poll until `what` gives something true; it may fail on what is not there yet."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while True:
-        try:
-            if found := what():
-                return found
-        except (OSError, RecordingError, StopIteration):
-            pass
-        assert time.monotonic() < deadline_s, "nothing happened in time"
-        time.sleep(0.05)
-
-
-def recording_process(parent: int, file_name: str) -> int:
-    """Find the child of `parent` that has `file_name` open."""
-    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        for link in Path(f"/proc/{child}/fd").iterdir():
-            if link.exists() and link.resolve().name == file_name:
-                return int(child)
-    raise StopIteration
-
-
-@pytest.fixture
-def start_cli(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: object) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-P", "-m", "capture.cli", *map(str, arguments)]
-        pipe = subprocess.PIPE
-        started.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True))
-        return started[-1]
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def record_arguments(rig: Path, root: Path, *more: object) -> list[object]:
-    return ["record", "--rig", rig, "--subject", "S01", "--output", root, "--json", *more]
-
-
-def recording_session(root: Path, file_name: str, n_frames: int = 15) -> Path:
-    """Wait until a session has started and `file_name` in it holds some frames."""
-
-    def look() -> Path | None:
-        folder = next(root.iterdir())
-        recording = open_recording(folder / file_name)
-        started = read_manifest(folder).start_time_ns is not None
-        enough = all(len(stream) >= n_frames for stream in recording.streams.values())
-        return folder if started and enough else None
-
-    folder = wait_for(look)
-    assert isinstance(folder, Path)
-    return folder
 
 
 def test_a_session_of_two_daemons(rig_toml: MakeRig, tmp_path: Path) -> None:
@@ -245,22 +192,6 @@ def test_a_killed_daemon_ends_the_session_honestly(
         assert thermal.read(k).image[0, 0] == thermal.seq[k]
     # The promise is a second; the rest is for machines busy with other tests.
     assert thermal.capture_time_ns[-1] > killed_ns - 3_000_000_000
-
-
-def test_a_killed_controller_leaves_whole_files(
-    rig_toml: MakeRig,
-    tmp_path: Path,
-    start_cli: Callable[..., "subprocess.Popen[str]"],
-) -> None:
-    root = tmp_path / "root"
-    cli = start_cli(*record_arguments(rig_toml(a65=A65), root, "--duration", 300))
-    folder = recording_session(root, "a65.mcap")
-    cli.kill()
-    cli.wait(DEADLINE_S)
-    wait_for(lambda: open_recording(folder / "a65.mcap").complete)
-    session = open_session(folder)
-    assert session.manifest.status == "recording"
-    assert len(session.streams["thermal"]) >= 15
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,24 @@ def test_an_open_stage_leaves_the_end_open_until_it_is_over():
     assert course.end_ns == 53 * S
 
 
+def test_a_course_goes_on_where_it_is_by_now_or_begins_its_stage_anew():
+    marks = [SessionMark("stage", "calm", 100 * S), SessionMark("marker", "talk", 103 * S)]
+    course = Course(THREE, None)
+    assert course.resume(100 * S, marks, 112 * S, anew=False) == []
+    assert course.end_ns == 117 * S
+    assert names(course.advance(112 * S)) == [("stage", "talk", 110)]
+
+    course = Course(THREE, None)
+    marks.append(SessionMark("stage", "talk", 108 * S))
+    assert names(course.resume(100 * S, marks, 112 * S, anew=True)) == [("stage", "talk", 112)]
+    assert course.end_ns == 119 * S
+    assert names(course.advance(118 * S)) == [("stage", "rest", 117)]
+
+    course = Course(None, 30.0)
+    assert course.resume(100 * S, [], 112 * S, anew=True) == []
+    assert course.end_ns == 130 * S
+
+
 @given(st.lists(st.floats(0.01, 30), min_size=1, max_size=40), st.data())
 def test_however_often_one_looks_the_stages_are_the_same(steps, data):
     durations = data.draw(st.lists(st.integers(1, 20), min_size=1, max_size=6))

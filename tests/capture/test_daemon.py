@@ -160,6 +160,33 @@ def test_a_daemon_whose_controller_is_gone_closes_its_file(
     assert len(open_recording(path).streams["color"]) > 0
 
 
+def test_a_daemon_whose_starter_is_gone_ends_when_nobody_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture.daemon, "CONTROLLER_TIMEOUT_S", 0.5)
+    alone = threading.Event()
+    daemon = Daemon(SENSOR, tmp_path, "tcp://127.0.0.1:*")
+    thread = threading.Thread(target=lambda: daemon.serve(orphaned=alone.is_set))
+    thread.start()
+    with DaemonClient("cam", daemon.endpoint.address) as client:
+        client.request(Arm("s1", "u-1"))
+        until(client, "armed")
+        client.request(Start(HostClock().monotonic_ns() + 50_000_000))
+        alone.set()
+        with DaemonClient("cam", daemon.endpoint.address) as stranger:
+            for _ in range(30):  # looking on is no word from the session's controller
+                stranger.poll()
+                time.sleep(0.05)
+        client.follow("u-1")
+        assert client.poll().state == "recording"
+        client.request(Stop(HostClock().monotonic_ns()))
+        until(client, "stopped")
+        client.request(Finish())
+    thread.join(DEADLINE_S)
+    assert not thread.is_alive()
+    assert len(open_recording(tmp_path / "s1" / "cam.mcap").streams["color"]) > 50
+
+
 def test_a_daemon_told_to_end_ends(tmp_path: Path) -> None:
     with running(tmp_path) as address, DaemonClient("cam", address) as client:
         client.request(Shutdown())

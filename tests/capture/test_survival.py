@@ -17,10 +17,13 @@ from typing import Literal
 
 import pytest
 
+from capture.close_session import close_session
 from capture.errors import RecordingError
 from capture.recording import open_recording
 from capture.recover import recover_session
 from capture.session import open_session, read_manifest
+
+from .processes import daemons_of, is_gone
 
 N_KILLS = 21
 AT_ONCE = 5
@@ -49,17 +52,6 @@ class Casualty:
     victim: Victim
     folder: Path
     loss_s: dict[str, float]
-
-
-def _daemons(controller: int) -> dict[str, int]:
-    """Find the daemons of a controller by the recording each has open."""
-    found = {}
-    for child in Path(f"/proc/{controller}/task/{controller}/children").read_text().split():
-        for link in Path(f"/proc/{child}/fd").iterdir():
-            name = link.resolve().name
-            if name.endswith(".mcap"):
-                found[name.removesuffix(".mcap")] = int(child)
-    return found
 
 
 def _recording(root: Path) -> Path | None:
@@ -99,7 +91,7 @@ def _kill_once(number: int, root: Path) -> Casualty:
     with subprocess.Popen(command, stdin=devnull, stdout=devnull, stderr=devnull) as process:
         folder = _wait_for(lambda: _recording(root))
         assert isinstance(folder, Path)
-        pids = _daemons(process.pid)
+        pids = daemons_of(process.pid)
         time.sleep(rng.uniform(0.0, 1.5))
         killed = rng.sample(sorted(pids), 1) if victim != "controller" else []
         if victim == "both":
@@ -112,9 +104,12 @@ def _kill_once(number: int, root: Path) -> Casualty:
         process.wait(DEADLINE_S)
         if victim == "daemon":
             assert process.returncode == 1
-    for pid in pids.values():  # those that were spared finish their files and go
-        _wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists())
-    return Casualty(victim, folder, _losses(folder, at_ns))
+    if victim == "controller":  # the daemons go on
+        losses = _losses(folder, at_ns)
+        assert close_session(folder).stopped == ("cam", "heat")
+    for pid in pids.values():
+        _wait_for(lambda pid=pid: is_gone(pid))
+    return Casualty(victim, folder, losses if victim == "controller" else _losses(folder, at_ns))
 
 
 def _losses(folder: Path, at_ns: int) -> dict[str, float]:
@@ -149,7 +144,6 @@ def _close(casualty: Casualty) -> None:
     session = open_session(folder)
     assert all(recording.complete for recording in session.recordings.values())
     assert {n: len(s) for n, s in session.streams.items()} == before
-    # Daemons that were spared finish their files when their controller is gone.
     assert manifest.status == ("interrupted" if casualty.victim == "controller" else "failed")
     assert manifest.error
     told = {n: c.n_frames for r in manifest.recordings.values() for n, c in r.streams.items()}

@@ -1,0 +1,383 @@
+"""A controller is killed; another goes on with its session, or closes it. Real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from capture.client import DaemonClient
+from capture.close_session import close_session
+from capture.config import RigConfig, load_rig_config
+from capture.controller import Controller
+from capture.errors import ControlError, RecordingError
+from capture.gather import gather_session
+from capture.record_session import resume_session
+from capture.recover import recover_session
+from capture.resumed_session import reopen_session, rig_of
+from capture.session import SessionFolder, create_session, open_session, read_manifest
+from capture.structure import encode
+
+from .processes import DEADLINE_S, daemons_of, is_gone, recording_session, wait_for
+
+PROTOCOL = """
+schema_version = 1
+name = "short"
+
+[[stage]]
+name = "calm"
+duration_s = 3
+
+[[stage]]
+name = "talk"
+duration_s = 1
+"""
+CAM = {"streams": ["color"], "width_px": 48, "height_px": 32}
+HEAT = {"streams": ["thermal"], "rate_hz": 10.0, "width_px": 48, "height_px": 32}
+StartCli = Callable[..., "subprocess.Popen[str]"]
+
+
+class Scene:
+    """A session that is recorded by commands of its own."""
+
+    def __init__(self, start_cli: StartCli, rig: Path, tmp_path: Path) -> None:
+        (tmp_path / "protocol.toml").write_text(PROTOCOL, encoding="utf-8")
+        self._start, self._rig, self._tmp = start_cli, rig, tmp_path
+        self.daemons: dict[str, int] = {}
+
+    def record(self, *options: object) -> Path:
+        root = self._tmp / "root"
+        command = ["record", "--rig", self._rig, "--subject", "S01", "--output", root, *options]
+        self.controller = self._start(*command)
+        folder = recording_session(root, "cam.mcap", 10)
+        self.daemons = wait_for(lambda: daemons_of(self.controller.pid))
+        return folder
+
+    @property
+    def protocol(self) -> tuple[object, object]:
+        return "--protocol", self._tmp / "protocol.toml"
+
+    def kill_controller(self) -> None:
+        self.controller.kill()
+        self.controller.wait(DEADLINE_S)
+
+    def kill(self, name: str) -> None:
+        os.kill(self.daemons[name], signal.SIGKILL)
+
+    def end(self) -> None:
+        for pid in self.daemons.values():
+            if not is_gone(pid) and "capture.cli" in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def scene(start_cli: StartCli, rig_toml: Callable[..., Path], tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(start_cli, rig_toml(cam=CAM, heat=HEAT), tmp_path)
+    yield scene
+    scene.end()
+
+
+def resume(folder: Path, start_cli: StartCli, *options: object) -> tuple[int, Any]:
+    again = start_cli("record", "--resume", folder, "--json", *options)
+    output, errors = again.communicate(timeout=DEADLINE_S)
+    return again.returncode, json.loads(output) if output else errors
+
+
+def test_what_is_recorded_still_is_taken_over_without_a_gap(
+    scene: Scene, start_cli: StartCli
+) -> None:
+    folder = scene.record(*scene.protocol)
+    running = "is being recorded by a controller that runs"
+    with pytest.raises(ControlError, match=running):
+        close_session(folder)
+    with pytest.raises(ControlError, match=running):
+        resume_session(folder)
+    with pytest.raises(RecordingError, match="still being written"):
+        recover_session(folder)
+    scene.kill_controller()
+    began_ns = read_manifest(folder).start_time_ns
+    status, told = resume(folder, start_cli)
+    assert (status, told["status"], told["error"]) == (0, "complete", None)
+    assert told["start_time_ns"] == began_ns
+    assert [(mark["kind"], mark["label"]) for mark in told["marks"]] == [
+        ("stage", "calm"),
+        ("stage", "talk"),
+    ]
+    planned_ns = [mark["time_ns"] - began_ns for mark in told["marks"]]
+    assert planned_ns == [0, 3_000_000_000]
+    span_s = (told["stop_time_ns"] - began_ns) * 1e-9
+    assert span_s >= 4.0
+    assert "cam: recorded on without a controller" in told["warnings"]
+    session = open_session(folder)
+    assert set(session.recordings) == {"cam", "heat"}
+    for stream, rate_hz in (("color", 30), ("thermal", 10)):
+        assert (np.diff(session.streams[stream].seq) == 1).all()
+        assert abs(len(session.streams[stream]) - span_s * rate_hz) <= 2
+        assert session.streams[stream].uncertainty_ns.max() < 1_000_000
+    stages = [event.data["label"] for event in session.events if event.kind == "stage"]
+    assert stages == ["calm", "calm", "talk", "talk"]  # in both recordings
+    wait_for(lambda: all(map(is_gone, scene.daemons.values())))
+
+
+def test_what_died_too_goes_on_in_new_files_and_the_stage_begins_anew(
+    scene: Scene, start_cli: StartCli
+) -> None:
+    folder = scene.record(*scene.protocol)
+    scene.kill_controller()
+    for name in scene.daemons:
+        scene.kill(name)
+    wait_for(lambda: all(map(is_gone, scene.daemons.values())))
+    status, told = resume(folder, start_cli)
+    assert (status, told["status"]) == (1, "failed")
+    assert "cam: its recording ended with the controller" in told["error"]
+    assert {name: part["status"] for name, part in told["recordings"].items()} == {
+        "cam": "failed",
+        "heat": "failed",
+        "cam_2": "complete",
+        "heat_2": "complete",
+    }
+    assert [mark["label"] for mark in told["marks"]] == ["calm", "calm", "talk"]
+    again_ns, talk_ns = (mark["time_ns"] for mark in told["marks"][1:])
+    assert talk_ns - again_ns == 3_000_000_000
+    session = open_session(folder)
+    color = session.streams["color"]
+    assert len(color.part_starts) == 2
+    span_s = (told["stop_time_ns"] - again_ns) * 1e-9
+    assert abs(len(color) - color.part_starts[1] - span_s * 30) <= 2
+    assert (np.diff(color.capture_time_ns) > 0).all()
+    assert abs(color.capture_time_ns[color.part_starts[1]] - again_ns) < 100_000_000
+    manifest, _ = recover_session(folder)
+    assert {name for name, part in manifest.recordings.items() if part.digest} == set(
+        session.recordings
+    )
+
+
+def test_a_session_whose_controller_died_is_closed_once(scene: Scene, start_cli: StartCli) -> None:
+    folder = scene.record("--duration", 300)
+    scene.kill_controller()
+    scene.kill("heat")
+    n_before = len(open_session(folder).streams["color"])
+    wait_for(lambda: len(open_session(folder).streams["color"]) > n_before)  # it goes on
+    close = start_cli("close", folder, "--json")
+    told = json.loads(close.communicate(timeout=DEADLINE_S)[0])
+    assert (close.returncode, told["stopped"]) == (0, ["cam"])
+    assert (told["status"], told["error"]) == (
+        "failed",
+        "the controller ended before the session did",
+    )
+    wait_for(lambda: all(map(is_gone, scene.daemons.values())))
+    session = open_session(folder)
+    assert all(recording.complete for recording in session.recordings.values())
+    parts = {name: part.status for name, part in session.manifest.recordings.items()}
+    assert parts == {"cam": "interrupted", "heat": "failed"}
+    told_frames = session.manifest.recordings["cam"].streams["color"].n_frames
+    assert told_frames == len(session.streams["color"]) > n_before
+    assert close_session(folder).manifest == session.manifest
+    with pytest.raises(ControlError, match="is closed: failed"):
+        resume_session(folder)
+
+
+def test_a_resumption_that_is_refused_changes_nothing(scene: Scene, start_cli: StartCli) -> None:
+    folder = scene.record()
+    scene.kill_controller()
+    scene.kill("heat")
+    (folder / "heat_2.mcap").write_bytes(b"in the way")
+    before = (folder / "session.json").read_bytes()
+    status, errors = resume(folder, start_cli)
+    assert status == 1
+    assert "1 of 2 sensors not ready" in errors
+    assert "heat_2.mcap exists already" in errors
+    assert (folder / "session.json").read_bytes() == before
+    assert (folder / "heat_2.mcap").read_bytes() == b"in the way"
+    (folder / "heat_2.mcap").unlink()
+
+    again = start_cli("record", "--resume", folder, "--json")
+    wait_for(lambda: "heat_2" in read_manifest(folder).recordings)
+    wait_for(lambda: len(open_session(folder).recordings["heat_2"].streams["thermal"]))
+    again.send_signal(signal.SIGHUP)  # the terminal was closed: an end like Ctrl-C
+    told = json.loads(again.communicate(timeout=DEADLINE_S)[0])
+    parts = {name: part["status"] for name, part in told["recordings"].items()}
+    assert parts == {"cam": "complete", "heat": "failed", "heat_2": "complete"}
+    assert (np.diff(open_session(folder).streams["color"].seq) == 1).all()
+
+
+@pytest.fixture
+def far(
+    start_cli: StartCli, rig_toml: Callable[..., Path], tmp_path: Path
+) -> tuple["subprocess.Popen[str]", Path]:
+    """A daemon started by hand, and the rig file that says where it is."""
+    daemon = start_cli(
+        *("daemon", "--rig", rig_toml(cam=CAM), "--sensor", "cam", "--output", tmp_path / "far"),
+        *("--clock-offset-ms", 5_000_000),
+    )
+    assert daemon.stdout is not None
+    address = daemon.stdout.readline().split()[-1]
+    return daemon, rig_toml(cam={**CAM, "address": address})
+
+
+def test_a_daemon_elsewhere_is_stopped_or_taken_over(
+    far: tuple[Any, Path], start_cli: StartCli, tmp_path: Path
+) -> None:
+    daemon, rig_path = far
+    for how in ("close", "resume"):
+        root = tmp_path / how
+        options = ("--rig", rig_path, "--subject", "S01", "--output", root, "--quiet")
+        controller = start_cli("record", *options)
+        file = wait_for(lambda: next((tmp_path / "far").glob("*/cam.mcap")))
+        folder = root / file.parent.name
+        wait_for(lambda: _remote_frames(rig_path) > 10)
+        controller.kill()
+        controller.wait(DEADLINE_S)
+        if how == "close":
+            closing = close_session(folder)
+            assert closing.stopped == ("cam",)
+            manifest = closing.manifest
+            assert manifest.status == manifest.recordings["cam"].status == "interrupted"
+        else:
+            ended = threading.Event()
+            timer = threading.Timer(4.0, ended.set)
+            timer.start()
+            _, manifest = resume_session(folder, stop=ended)
+            assert (manifest.status, manifest.error) == ("complete", None)
+        n_told = manifest.recordings["cam"].streams["color"].n_frames
+        assert not gather_session(folder).failures
+        stream = open_session(folder).streams["color"]
+        assert len(stream) == n_told > 10
+        assert stream.n_dropped == 0
+        start_ns = manifest.start_time_ns
+        assert start_ns is not None
+        assert abs(int(stream.capture_time_ns[0]) - start_ns) < 300_000_000
+        (file.parent).rename(tmp_path / f"kept-{how}")
+    assert daemon.poll() is None
+
+
+def _remote_frames(rig_path: Path) -> int:
+    (entry,) = load_rig_config(rig_path).sensor
+    with DaemonClient("cam", entry.address) as client:
+        status = client.poll()
+    return status.streams["color"].n_frames if status.state == "recording" else 0
+
+
+def test_a_daemon_that_does_not_answer_is_told(
+    far: tuple[Any, Path], start_cli: StartCli, tmp_path: Path
+) -> None:
+    daemon, rig_path = far
+    controller = start_cli("record", "--rig", rig_path, "--subject", "S01", "--output", tmp_path)
+    wait_for(lambda: _remote_frames(rig_path) > 1)
+    controller.kill()
+    daemon.kill()
+    (folder,) = (path.parent for path in tmp_path.glob("*_S01/session.json"))
+    close = start_cli("close", folder)
+    output, _ = close.communicate(timeout=DEADLINE_S)
+    assert close.returncode == 1
+    assert "cam: NOT reached: cam at tcp://127.0.0.1:" in output
+    manifest = read_manifest(folder)
+    assert manifest.status == "interrupted"
+    assert "cam: did not answer when the session was closed" in manifest.warnings
+
+
+def _session(root: Path, **changes: Any) -> Path:
+    folder = create_session(root, subject="S01", rig=encode(RigConfig.simulated()))
+    SessionFolder(folder.path, folder.manifest).update(**changes)
+    return folder.path
+
+
+def test_sessions_that_cannot_be_resumed(tmp_path: Path) -> None:
+    from capture.clock import HostIdentity
+
+    here = HostIdentity.read()
+    begun = {"host": here, "start_time_ns": 1, "start_requested_ns": 1}
+    for changes, complaint in (
+        ({}, "never began to record"),
+        ({**begun, "host": replace(here, boot_id="another")}, "before its last start"),
+        ({**begun, "stop_requested_ns": 5}, "was told to stop already"),
+        ({**begun, "status": "complete"}, "is closed: complete"),
+    ):
+        path = _session(tmp_path, **changes)
+        before = (path / "session.json").read_bytes()
+        with pytest.raises(ControlError, match=complaint):
+            reopen_session(path, rig_of(path))
+        assert (path / "session.json").read_bytes() == before
+    path = _session(tmp_path, **begun)
+    other = RigConfig.simulated(subject_seed=9)
+    with pytest.raises(ControlError, match="the rig 'simulated' as it was then"):
+        reopen_session(path, other)
+    with pytest.raises(RecordingError, match="rig: name is missing"):
+        rig_of(_session(tmp_path, rig={}))
+
+
+def test_a_session_planned_to_end_by_now_is_not_resumed(
+    tmp_path: Path, rig_toml: Callable[..., Path]
+) -> None:
+    from capture.clock import HostIdentity
+
+    rig = load_rig_config(rig_toml(cam=CAM))
+    now_ns = time.monotonic_ns()
+    folder = create_session(tmp_path, subject="S01", rig=encode(rig)).path
+    path = _update(folder, start_time_ns=now_ns - 10**10, planned_duration_s=5.0)
+    _update(path, host=HostIdentity.read())
+    with pytest.raises(ControlError, match="planned to end before it could go on"):
+        resume_session(path)
+    stop = threading.Event()
+    _, manifest = resume_session(path, duration_s=2.0, stop=stop)
+    assert manifest.status == "complete"
+    assert set(open_session(path).recordings) == {"cam"}
+
+
+def _update(path: Path, **changes: Any) -> Path:
+    SessionFolder(path, read_manifest(path)).update(**changes)
+    return path
+
+
+def test_a_session_that_never_began_is_closed_as_failed(tmp_path: Path) -> None:
+    manifest = close_session(_session(tmp_path)).manifest
+    assert (manifest.status, manifest.recordings) == ("failed", {})
+
+
+def test_options_that_the_session_has_settled(start_cli: StartCli, tmp_path: Path) -> None:
+    status, errors = resume(_session(tmp_path), start_cli, "--protocol", "paper")
+    assert status == 1
+    assert "--protocol is settled by the session" in errors
+
+
+def test_a_console_like_controller_goes_on_after_a_resumed_session(
+    scene: Scene, tmp_path: Path
+) -> None:
+    from capture.session_plan import SessionPlan
+
+    folder = scene.record()
+    scene.kill_controller()
+    with Controller(rig_of(folder), folder.parent) as controller:
+        controller.connect()
+        controller.resume(folder)
+        assert controller.snapshot.phase == "recording"
+        wait_for(lambda: controller.poll().statuses["cam"].streams["color"].n_frames > 60)
+        controller.mark("by the second controller")
+        path, manifest = controller.stop()
+        assert (path, manifest.status) == (folder, "complete")
+        controller.arm(SessionPlan("S02", duration_s=1.0))
+        controller.start()
+        wait_for(lambda: controller.poll() and controller.due)
+        _, manifest = controller.stop()
+        assert manifest.status == "complete"
+    wait_for(lambda: all(map(is_gone, scene.daemons.values())))
+
+
+def test_help_names_both_ways_out() -> None:
+    for command in ("record", "close"):
+        run = subprocess.run(
+            [sys.executable, "-P", "-m", "capture.cli", command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "--resume" in run.stdout
