@@ -229,14 +229,16 @@ class Controller:
 
     def close(self) -> None:
         """Let go of all daemons; a session that still records is closed as failed."""
-        if self._session is not None and self._session.start_ns:
-            self._daemons.abort()  # files with frames are kept
-            self._session.close("failed", "the controller failed", None)
-            self._session = None
-        elif self._session is not None:
-            self._leave_nothing()
-        if self._known_daemons is not None:
-            self._known_daemons.close()
+        session, self._session = self._session, None
+        try:
+            if session is not None and session.start_ns:
+                self._daemons.abort()  # files with frames are kept
+                session.close("failed", "the controller failed", None)
+            elif session is not None:
+                session.remove()
+        finally:
+            if self._known_daemons is not None:
+                self._known_daemons.close()
 
     def __enter__(self) -> Self:
         return self
@@ -301,6 +303,7 @@ class Controller:
         session = self._session
         now_ns, start_ns = time.monotonic_ns(), session.start_ns if session else 0
         end_ns = session.course.end_ns if session else None
+        warnings = [session.trouble] if session and session.trouble else []
         silent = {handle.name: handle.silent_s for handle in handles if handle.silent_s}
         self.snapshot = Snapshot(
             phase=phase,
@@ -311,6 +314,6 @@ class Controller:
             duration_s=(end_ns - start_ns) * 1e-9 if end_ns is not None else None,
             failures={h.name: str(h.failure) for h in handles if h.failure is not None},
             clocks=session.clocks.quality() if session else {},
-            warnings=tuple(f"{name}: silent for {s:.0f} s" for name, s in silent.items()),
+            warnings=(*warnings, *(f"{name}: silent for {s:.0f} s" for name, s in silent.items())),
             publish_addresses={h.name: a for h in handles if (a := h.publish_address) is not None},
         )

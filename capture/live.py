@@ -3,7 +3,8 @@
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,13 +43,14 @@ class StatusLine:
             return
         self._shown_s, self._phase = now_s, progress.phase
         lines = status_lines(progress)
-        self._clear()
-        if self._interactive:
-            width = shutil.get_terminal_size().columns - 1
-            lines = [line[:width] for line in lines]  # one that wraps could not be redrawn
-            self._n_lines = len(lines)
-        sys.stderr.write("\n".join(lines) + "\n")
-        sys.stderr.flush()
+        with self._while_it_is_there():
+            self._clear()
+            if self._interactive:
+                width = shutil.get_terminal_size().columns - 1
+                lines = [line[:width] for line in lines]  # one that wraps could not be redrawn
+                self._n_lines = len(lines)
+            sys.stderr.write("\n".join(lines) + "\n")
+            sys.stderr.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -60,8 +62,17 @@ class StatusLine:
         traceback: TracebackType | None,
     ) -> None:
         if self._enabled:
-            self._clear()
-            sys.stderr.flush()
+            with self._while_it_is_there():
+                self._clear()
+                sys.stderr.flush()
+
+    @contextmanager
+    def _while_it_is_there(self) -> Iterator[None]:
+        """Show nothing any more once the terminal, or the reader of a pipe, is gone."""
+        try:
+            yield
+        except OSError:
+            self._enabled = False
 
     def _clear(self) -> None:
         sys.stderr.write("\033[F\033[K" * self._n_lines)
@@ -82,6 +93,7 @@ def status_lines(progress: Snapshot) -> list[str]:
             lines += [_health_text(name, s, status) for name, s in status.streams.items()]
     for name, status in progress.statuses.items():
         lines += [f"  WARNING {name}: {warning}" for warning in status.warnings]
+    lines += [f"  WARNING {warning}" for warning in progress.warnings]
     return lines
 
 

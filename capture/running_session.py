@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from .clock import HostClock, HostIdentity
 from .closing import LostPart, first_summary, stem, summarise, summarise_lost
@@ -11,7 +12,7 @@ from .course import Course, SessionMark
 from .daemon_clocks import DaemonClocks
 from .daemon_handle import DaemonHandle
 from .daemons import Daemons, join_failures
-from .errors import ControlError
+from .errors import ControlError, RecordingError
 from .file_lock import SessionLock
 from .messages import Arm, Finish, Mark, Start, Stop
 from .session import MANIFEST_NAME, SessionFolder, SessionStatus
@@ -53,6 +54,8 @@ class RunningSession:
         Controller time of the start; 0 before it is announced.
     flowing : bool
         Every stream has a frame in its file, or was given up on.
+    trouble : str or None
+        Why the manifest is not up to date.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class RunningSession:
         self.course = Course(plan.protocol, plan.duration_s)
         self.start_ns = 0
         self.flowing = False
+        self.trouble: str | None = None
         self._lock = SessionLock(folder.path)
         try:
             self._meet()
@@ -164,16 +168,24 @@ class RunningSession:
                 probes = self.clocks.probes(handle)
                 recordings[stem(handle)] = summarise(folder.path, handle, status, probes)
         start_ns, end_ns = achieved_span(recordings)
-        folder.update(
-            start_achieved_ns=start_ns,
-            stop_achieved_ns=end_ns,
-            status=status,
-            error=error,
-            stop_time_ns=stop_ns,
-            recordings=recordings,
-            warnings=(*folder.manifest.warnings, *self._outages()),
-        )
-        self._lock.release()
+        try:
+            folder.update(
+                start_achieved_ns=start_ns,
+                stop_achieved_ns=end_ns,
+                status=status,
+                error=error,
+                stop_time_ns=stop_ns,
+                recordings=recordings,
+                warnings=(*folder.manifest.warnings, *self._outages()),
+            )
+        except OSError as failure:
+            raise RecordingError(
+                f"the manifest of {folder.path} cannot be written: {failure.strerror}; the "
+                "recordings are kept",
+                remedy=f"free some space, then: mavfer-capture close {folder.path}",
+            ) from failure
+        finally:
+            self._lock.release()
 
     def remove(self) -> None:
         """Leave nothing behind: no frame has been recorded."""
@@ -253,6 +265,14 @@ class RunningSession:
                     remedy="restart the sensor",
                 )
 
+    def _save(self, **changes: Any) -> None:
+        """Rewrite the manifest; a full disk ends no recording: the next time tries again."""
+        try:
+            self.folder.update(**changes)
+            self.trouble = None
+        except OSError as error:
+            self.trouble = f"the manifest cannot be written: {error.strerror}"
+
     def _rejoin(self, handle: DaemonHandle) -> None:
         """Start a daemon that is back as soon as it is ready."""
         if (
@@ -268,12 +288,12 @@ class RunningSession:
             away_s = (start_ns - self.start_ns) * 1e-9
             words = f"{handle.name}: was lost, records again since {away_s:.1f} s"
             warnings = (*self.folder.manifest.warnings, words)
-            self.folder.update(recordings=recordings, warnings=warnings)
+            self._save(recordings=recordings, warnings=warnings)
 
     def _note(self, marks: Sequence[SessionMark]) -> None:
         """Write marks into the manifest and every recording; one that is lost stops nothing."""
         for mark in marks:
-            self.folder.update(marks=(*self.folder.manifest.marks, mark))
+            self._save(marks=(*self.folder.manifest.marks, mark))
             for handle in self._daemons:
                 at_ns = self.clocks.host_ns(handle, mark.time_ns)
                 if handle.name not in self._rejoining:
@@ -287,7 +307,7 @@ class RunningSession:
         stop_ns = soon_ns
         if end_ns is not None:
             stop_ns = max(soon_ns, end_ns)
-        self.folder.update(stop_requested_ns=stop_ns)
+        self._save(stop_requested_ns=stop_ns)
         recording = [handle for handle in self._daemons if handle.name not in self._rejoining]
         for handle in recording:
             handle.deliver(Stop(self.clocks.host_ns(handle, stop_ns)))

@@ -1,9 +1,12 @@
+import os
 import sys
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 import capture.live
-from capture.live import StatusLine
+from capture.live import StatusLine, status_lines
 from capture.messages import Status, StreamStatus
 from capture.snapshot import Snapshot
 
@@ -43,3 +46,22 @@ def test_a_log_is_told_rarely(capsys: pytest.CaptureFixture[str]) -> None:
         for _ in range(3):
             line.show(RECORDING)
     assert capsys.readouterr().err.count("SILENT") == 1
+
+
+def test_a_terminal_that_is_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    there, here = os.pipe()
+    os.close(there)
+    gone = os.fdopen(here, "w")
+    monkeypatch.setattr("sys.stderr", gone)
+    try:
+        with StatusLine() as line:
+            for phase in ("arming", "armed", "recording"):
+                line.show(replace(RECORDING, phase=phase))
+    finally:
+        with suppress(BrokenPipeError):
+            gone.close()
+
+
+def test_what_the_controller_sees_is_shown_too() -> None:
+    lines = status_lines(replace(RECORDING, warnings=("kinect2: silent for 5 s",)))
+    assert lines[-1] == "  WARNING kinect2: silent for 5 s"

@@ -25,6 +25,7 @@ from capture.record_session import resume_session
 from capture.recover import recover_session
 from capture.resumed_session import reopen_session, rig_of
 from capture.session import SessionFolder, create_session, open_session, read_manifest
+from capture.session_plan import SessionPlan
 from capture.structure import encode
 
 from .processes import DEADLINE_S, daemons_of, is_gone, recording_session, wait_for
@@ -92,9 +93,7 @@ def resume(folder: Path, start_cli: StartCli, *options: object) -> tuple[int, An
     return again.returncode, json.loads(output) if output else errors
 
 
-def test_what_is_recorded_still_is_taken_over_without_a_gap(
-    scene: Scene, start_cli: StartCli
-) -> None:
+def test_what_is_recorded_still_is_taken_over_without_a_gap(scene: Scene) -> None:
     folder = scene.record(*scene.protocol)
     running = "is being recorded by a controller that runs"
     with pytest.raises(ControlError, match=running):
@@ -104,28 +103,39 @@ def test_what_is_recorded_still_is_taken_over_without_a_gap(
     with pytest.raises(RecordingError, match="still being written"):
         recover_session(folder)
     scene.kill_controller()
-    began_ns = read_manifest(folder).start_time_ns
-    status, told = resume(folder, start_cli)
-    assert (status, told["status"], told["error"]) == (0, "complete", None)
-    assert told["start_time_ns"] == began_ns
-    assert [(mark["kind"], mark["label"]) for mark in told["marks"]] == [
-        ("stage", "calm"),
-        ("stage", "talk"),
-    ]
-    planned_ns = [mark["time_ns"] - began_ns for mark in told["marks"]]
-    assert planned_ns == [0, 3_000_000_000]
-    span_s = (told["stop_time_ns"] - began_ns) * 1e-9
+    before = read_manifest(folder)
+    began_ns = before.start_time_ns
+    assert began_ns is not None
+    with Controller(rig_of(folder), folder.parent) as controller:
+        controller.connect()
+        controller.resume(folder)
+        assert controller.snapshot.phase == "recording"
+        controller.mark("by the second controller")
+        wait_for(lambda: controller.poll() and controller.due)
+        path, manifest = controller.stop()
+        assert (path, manifest.status, manifest.error) == (folder, "complete", None)
+        controller.arm(SessionPlan("S02", duration_s=0.5))  # and so it goes on
+        controller.start()
+        wait_for(lambda: controller.poll() and controller.due)
+        assert controller.stop()[1].status == "complete"
+    wait_for(lambda: all(map(is_gone, scene.daemons.values())))
+
+    assert (manifest.uuid, manifest.start_time_ns) == (before.uuid, began_ns)
+    stages = {mark.label: mark.time_ns - began_ns for mark in manifest.marks}
+    assert stages.pop("by the second controller") > 0
+    assert stages == {"calm": 0, "talk": 3_000_000_000}
+    assert manifest.stop_time_ns is not None
+    span_s = (manifest.stop_time_ns - began_ns) * 1e-9
     assert span_s >= 4.0
-    assert "cam: recorded on without a controller" in told["warnings"]
+    assert "cam: recorded on without a controller" in manifest.warnings
     session = open_session(folder)
     assert set(session.recordings) == {"cam", "heat"}
     for stream, rate_hz in (("color", 30), ("thermal", 10)):
         assert (np.diff(session.streams[stream].seq) == 1).all()
         assert abs(len(session.streams[stream]) - span_s * rate_hz) <= 2
-        assert session.streams[stream].uncertainty_ns.max() < 1_000_000
-    stages = [event.data["label"] for event in session.events if event.kind == "stage"]
-    assert stages == ["calm", "calm", "talk", "talk"]  # in both recordings
-    wait_for(lambda: all(map(is_gone, scene.daemons.values())))
+        assert session.streams[stream].uncertainty_ns.max() < 20_000_000
+    told = [event.data["label"] for event in session.events if event.kind == "stage"]
+    assert told == ["calm", "calm", "talk", "talk"]  # in both recordings
 
 
 def test_what_died_too_goes_on_in_new_files_and_the_stage_begins_anew(
@@ -347,29 +357,6 @@ def test_options_that_the_session_has_settled(start_cli: StartCli, tmp_path: Pat
     status, errors = resume(_session(tmp_path), start_cli, "--protocol", "paper")
     assert status == 1
     assert "--protocol is settled by the session" in errors
-
-
-def test_a_console_like_controller_goes_on_after_a_resumed_session(
-    scene: Scene, tmp_path: Path
-) -> None:
-    from capture.session_plan import SessionPlan
-
-    folder = scene.record()
-    scene.kill_controller()
-    with Controller(rig_of(folder), folder.parent) as controller:
-        controller.connect()
-        controller.resume(folder)
-        assert controller.snapshot.phase == "recording"
-        wait_for(lambda: controller.poll().statuses["cam"].streams["color"].n_frames > 60)
-        controller.mark("by the second controller")
-        path, manifest = controller.stop()
-        assert (path, manifest.status) == (folder, "complete")
-        controller.arm(SessionPlan("S02", duration_s=1.0))
-        controller.start()
-        wait_for(lambda: controller.poll() and controller.due)
-        _, manifest = controller.stop()
-        assert manifest.status == "complete"
-    wait_for(lambda: all(map(is_gone, scene.daemons.values())))
 
 
 def test_help_names_both_ways_out() -> None:
