@@ -68,7 +68,6 @@ class ProbeServer:
         self._thread.join()
 
     def _serve(self) -> None:
-        began_ns = self._clock.monotonic_ns()  # on a machine just booted, zero is minutes ago
         with self._socket:
             while not self._ended.is_set():
                 if not self._socket.poll(_POLL_MS):
