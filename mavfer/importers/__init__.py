@@ -1,0 +1,1 @@
+"""Layouts of published corpora, and of any folder of videos, told to the dataset builder."""

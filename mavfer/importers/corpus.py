@@ -1,0 +1,136 @@
+"""A corpus as found on disk: its videos, who is in them, what is known about them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotation.labels import Labels, SessionLabels
+
+from ..errors import DatasetError
+from ..splits import Split
+from ..store_traces import LabelTrace
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".wmv", ".flv")
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusVideo:
+    """One video of a corpus.
+
+    Attributes
+    ----------
+    id : str
+        Name in the store.
+    path : Path
+        Video file, or folder of frames.
+    subject : str
+        Who is seen; where the corpus does not tell, the video's own id.
+    frame_rate_hz : float, optional
+        Of a folder of frames; a file knows its own.
+    landmarks : Path, optional
+        AFEW-VA's JSON with 68 points a frame.
+    """
+
+    id: str
+    path: Path
+    subject: str
+    frame_rate_hz: float | None = None
+    landmarks: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corpus:
+    """Everything a corpus says.
+
+    Attributes
+    ----------
+    name : str
+    videos : tuple of CorpusVideo
+    splits : mapping of subject to split
+        As published; empty where the corpus has none.
+    gold : Labels, optional
+    raters : mapping of video id to traces in [-1, 1]
+    categories : mapping of video id to str
+    remarks : tuple of str
+        What is missing or was left out, for the user to know.
+    """
+
+    name: str
+    videos: tuple[CorpusVideo, ...]
+    splits: Mapping[str, Split] = field(default_factory=dict)
+    gold: Labels | None = None
+    raters: Mapping[str, Sequence[LabelTrace]] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def require_folder(root: Path) -> None:
+    """Refuse a root that is no folder."""
+    if not root.is_dir():
+        what = "is no folder" if root.exists() else "does not exist"
+        raise DatasetError(f"{root} {what}", remedy="pass the folder of the unpacked corpus")
+
+
+def files_below(root: Path) -> list[Path]:
+    """All visible files below `root`, sorted."""
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.parts)
+    )
+
+
+def videos_named(files: Iterable[Path], pattern: "re.Pattern[str]") -> dict[str, Path]:
+    """Video files whose names without ending match, by that name.
+
+    Raises
+    ------
+    DatasetError
+        Two files of one name.
+    """
+    found: dict[str, Path] = {}
+    for path in files:
+        if path.suffix.lower() in VIDEO_SUFFIXES and pattern.fullmatch(path.stem):
+            if path.stem in found:
+                raise DatasetError(
+                    f"two videos are called {path.stem}: {found[path.stem]} and {path}",
+                    remedy="move one of them out of the corpus' folder",
+                )
+            found[path.stem] = path
+    return found
+
+
+def natural_order(name: str) -> tuple[tuple[int, str], ...]:
+    """Sort key that puts train_2 before train_10."""
+    return tuple((int(p), "") if p.isdigit() else (-1, p) for p in re.split(r"(\d+)", name) if p)
+
+
+def joined(
+    valence: tuple[NDArray[np.int64], NDArray[np.float64]],
+    arousal: tuple[NDArray[np.int64], NDArray[np.float64]],
+    *,
+    n_raters: int,
+) -> SessionLabels:
+    """Bring two series of (time_ns, value) to their common times; missing values are NaN."""
+    time_ns = np.union1d(valence[0], arousal[0])
+    columns = []
+    for times, values in (valence, arousal):
+        column = np.full(len(time_ns), np.nan)
+        column[np.searchsorted(time_ns, times)] = values
+        columns.append(column)
+    known = np.isfinite(columns).any(axis=0)
+    return SessionLabels(
+        time_ns, columns[0], columns[1], np.where(known, n_raters, 0).astype(np.int64)
+    )
+
+
+def in_range(values: NDArray[np.float64], place: object) -> NDArray[np.float64]:
+    """Return `values`, refusing any outside [-1, 1]."""
+    if np.any(np.abs(values) > 1 + 1e-9):
+        worst = values[np.nanargmax(np.abs(values))]
+        raise DatasetError(f"{place}: a label is {worst:g}, expected -1 to 1")
+    return np.clip(values, -1, 1)

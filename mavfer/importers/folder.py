@@ -1,0 +1,156 @@
+"""Any folder of videos, with tables beside them.
+
+::
+
+    a.mp4 …, or folders of frames   (in any depth)
+    videos.csv    video,subject,split,category   (optional; columns but video may be missing)
+    labels.csv    gold labels, docs/formats/labels.md         (optional)
+    raters.csv    ratings, docs/formats/labels.md             (optional)
+
+The column session of labels and ratings holds the video's name without its ending.
+"""
+
+import csv
+from pathlib import Path
+from typing import cast
+
+from annotation.labels import load_labels
+from annotation.raters_csv import RAW_SCALE
+from annotation.strict_csv import read_text
+from capture.names import check_name
+
+from ..errors import DatasetError
+from ..labelling import by_session, gold_of, load_ratings
+from ..splits import SPLITS, Split
+from .corpus import VIDEO_SUFFIXES, Corpus, CorpusVideo, natural_order, require_folder
+from .frame_folder import has_frames
+
+TABLE, LABELS, RATERS = "videos.csv", "labels.csv", "raters.csv"
+_COLUMNS = ("video", "subject", "split", "category")
+
+
+def read_folder(
+    root: Path, *, frame_rate_hz: float | None = None, rater_scale: float = RAW_SCALE
+) -> Corpus:
+    """Find videos and tables below `root`.
+
+    Parameters
+    ----------
+    frame_rate_hz : float, optional
+        Of folders of frames; without it there must be none.
+    rater_scale : float
+        Ratings are ±`rater_scale`.
+
+    Raises
+    ------
+    DatasetError
+        No video, two of one name, a table that names a video that is not there, a subject in
+        two splits, only some subjects with a split.
+    """
+    require_folder(root)
+    paths = _find_videos(root)
+    if not paths:
+        raise DatasetError(f"{root} holds no videos", remedy=f"known: {', '.join(VIDEO_SUFFIXES)}")
+    if frame_rate_hz is None and (folders := [p for p in paths.values() if p.is_dir()]):
+        raise DatasetError(
+            f"{folders[0]} is a folder of frames, which do not say how fast they follow",
+            remedy="pass --frame-rate-hz",
+        )
+    table = _read_table(root / TABLE, paths) if (root / TABLE).exists() else {}
+    videos = tuple(
+        CorpusVideo(
+            name,
+            path,
+            subject=table.get(name, {}).get("subject") or name,
+            frame_rate_hz=frame_rate_hz if path.is_dir() else None,
+        )
+        for name, path in sorted(paths.items(), key=lambda item: natural_order(item[0]))
+    )
+    ratings = load_ratings([root / RATERS], scale=rater_scale) if (root / RATERS).exists() else ()
+    gold = load_labels(root / LABELS) if (root / LABELS).exists() else None
+    if gold is None and ratings:
+        gold = gold_of(ratings)
+    about = {trace.session for trace in ratings} | (set(gold.sessions) if gold else set())
+    if about and not about & paths.keys():
+        raise DatasetError(
+            f"the labels in {root} are about none of its videos, only about {sorted(about)[0]}",
+            remedy="name the videos' files without ending in the column session",
+        )
+    remarks = [f"no video for the labels of {name}" for name in sorted(about - paths.keys())]
+    return Corpus(
+        name=root.resolve().name,
+        videos=videos,
+        splits=_splits(table, videos),
+        gold=gold,
+        raters=by_session(ratings),
+        categories={n: row["category"].lower() for n, row in table.items() if row.get("category")},
+        remarks=tuple(remarks),
+    )
+
+
+def _find_videos(root: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(root.rglob("*")):
+        if any(part.startswith(".") for part in path.relative_to(root).parts):
+            continue
+        is_video = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
+        if not is_video and not has_frames(path):
+            continue
+        name = path.stem if is_video else path.name
+        if name in found:
+            raise DatasetError(
+                f"two videos are called {name}: {found[name]} and {path}",
+                remedy="rename one: ids must be unique in a store",
+            )
+        found[name] = path
+    return found
+
+
+def _read_table(path: Path, videos: dict[str, Path]) -> dict[str, dict[str, str]]:
+    lines = csv.reader(read_text(path).splitlines())
+    header = [cell.strip() for cell in next(lines, [])]
+    if "video" not in header or set(header) - set(_COLUMNS) or len(set(header)) != len(header):
+        raise DatasetError(
+            f"{path}: the header is {','.join(header)[:80]!r}, expected video and any of "
+            f"{', '.join(_COLUMNS[1:])}"
+        )
+    rows: dict[str, dict[str, str]] = {}
+    for number, cells in enumerate(lines, start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            raise DatasetError(f"{path}:{number}: {len(cells)} cells, expected {len(header)}")
+        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        name = row["video"] if row["video"] in videos else Path(row["video"]).stem
+        if name not in videos:
+            raise DatasetError(f"{path}:{number}: there is no video {row['video']!r}")
+        if name in rows:
+            raise DatasetError(f"{path}:{number}: video {name} is listed twice")
+        if row.get("split") and row["split"] not in SPLITS:
+            raise DatasetError(
+                f"{path}:{number}: split {row['split']!r}, expected {', '.join(SPLITS)}"
+            )
+        if row.get("subject"):
+            check_name(row["subject"], what=f"{path}:{number}: subject")
+        rows[name] = row
+    return rows
+
+
+def _splits(table: dict[str, dict[str, str]], videos: tuple[CorpusVideo, ...]) -> dict[str, Split]:
+    splits: dict[str, Split] = {}
+    for video in videos:
+        split = table.get(video.id, {}).get("split")
+        if not split:
+            continue
+        if splits.setdefault(video.subject, cast(Split, split)) != split:
+            raise DatasetError(
+                f"{TABLE}: subject {video.subject} is in {splits[video.subject]} and in {split}",
+                remedy="a person belongs to one split",
+            )
+    without = sorted({video.subject for video in videos} - splits.keys())
+    if splits and without:
+        raise DatasetError(
+            f"{TABLE} gives no split for {', '.join(without[:5])}",
+            remedy="give every video a split, or none",
+        )
+    return splits

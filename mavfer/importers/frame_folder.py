@@ -1,0 +1,109 @@
+"""A video that lies on disk as one image a frame."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DatasetError
+from ..moments import match_moments
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+_MAX_RATE_HZ = 1000.0
+
+
+def has_frames(folder: Path) -> bool:
+    """Tell whether `folder` directly holds images with numbers in their names."""
+    return folder.is_dir() and any(_number(path) is not None for path in folder.iterdir())
+
+
+class FrameFolder:
+    """The frames of one folder, with the rows asked of it; read as a `VideoFile` is.
+
+    Attributes
+    ----------
+    path : Path
+    time_ns : (N,) int64
+        Time of every row since the frame with the lowest number: numbers left out keep their time.
+    frame_number : (N,) int64
+        In the file's name; -1 where no frame was near enough.
+    native_rate_hz : float
+        As told: images have no times.
+    """
+
+    def __init__(self, path: Path, *, frame_rate_hz: float, rate_hz: float | None) -> None:
+        """List the images of `path`.
+
+        Parameters
+        ----------
+        frame_rate_hz : float
+            Frames a second that the numbers count.
+        rate_hz : float, optional
+            Grid to resample on, each time taking the nearest frame. None: every frame.
+
+        Raises
+        ------
+        DatasetError
+            No numbered image, or two with one number.
+        """
+        if not 0 < frame_rate_hz <= _MAX_RATE_HZ:
+            raise DatasetError(f"{frame_rate_hz:g} frames a second: expected 0 to {_MAX_RATE_HZ:g}")
+        self.path = path
+        self.native_rate_hz = frame_rate_hz
+        by_number: dict[int, Path] = {}
+        for file in sorted(path.iterdir()):
+            number = _number(file)
+            if number is None:
+                continue
+            if number in by_number:
+                raise DatasetError(
+                    f"{path}: {by_number[number].name} and {file.name} are the same frame"
+                )
+            by_number[number] = file
+        if not by_number:
+            raise DatasetError(f"{path} holds no numbered images ({', '.join(IMAGE_SUFFIXES)})")
+        numbers = np.array(sorted(by_number), np.int64)
+        times_ns = np.round((numbers - numbers[0]) * (1e9 / frame_rate_hz)).astype(np.int64)
+        if rate_hz is None:
+            frame, self.time_ns = np.arange(len(numbers)), times_ns
+        else:
+            moments = match_moments(
+                "color", {"color": times_ns}, start_ns=0, rate_hz=rate_hz, tolerance_ns=0
+            )
+            frame, self.time_ns = moments.frame["color"], moments.time_ns
+        self.frame_number = np.where(frame >= 0, numbers[frame], -1)
+        self.first_number = int(numbers[0])
+        self._files = by_number
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+    def frames(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield (row, image (H, W, 3) uint8 BGR) in order; rows without a frame are left out.
+
+        Raises
+        ------
+        DatasetError
+            An image cannot be decoded.
+        """
+        for row, number in enumerate(self.frame_number.tolist()):
+            if number >= 0:
+                yield row, _read(self._files[number])
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    image = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError(f"{path} is no image that can be read", remedy="copy it again")
+    return np.asarray(image, np.uint8)
+
+
+def _number(path: Path) -> int | None:
+    """Last number in an image's name: 00012.png, clip_12.jpg."""
+    if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+        return None
+    found = re.findall(r"\d+", path.stem)
+    return int(found[-1]) if found and len(found[-1]) < 18 else None
