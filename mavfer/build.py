@@ -126,11 +126,13 @@ def build_store(
         good = [i for i, report in enumerate(reports) if report.error is None]
         if not good or (len(good) < len(reports) and not skip_bad):
             raise SourcesFailedError(reports)
+        subjects = {reports[i].subject for i in good}
+        split = plan.split.among(subjects) if skip_bad else plan.split
         assemble_store(
             path,
             [folders[i].part for i in good],
             layout=plan.layout,
-            splits=assign_splits({reports[i].subject for i in good}, plan.split),
+            splits=assign_splits(subjects, split),
             provenance={**plan.provenance, "options": _options(plan)},
             overwrite=overwrite,
         )

@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     output.add_argument(
         "--rate-hz",
-        type=_rate_hz,
+        type=rate_hz,
         default=4.0,
         metavar="HZ",
         help="time grid; 'native' takes every frame of a video file (default: 4)",
@@ -186,7 +186,7 @@ def _build(args: argparse.Namespace) -> int:
         raise DatasetError(f"{args.preview} exists already", remedy="pass --overwrite")
     if args.scheduler is not None and args.workers is not None:
         raise DatasetError("--scheduler brings its own workers", remedy="leave --workers out")
-    workers = _default_workers() if args.workers is None else args.workers
+    workers = default_workers() if args.workers is None else args.workers
     if workers < 1:
         raise DatasetError(f"--workers {workers}: at least 1")
     started_s = time.monotonic()
@@ -204,7 +204,7 @@ def _build(args: argparse.Namespace) -> int:
             )
     except SourcesFailedError as error:
         if args.json:
-            terminal.print_result(args, {"store": None, **_report_document(error.reports)}, [])
+            terminal.print_result(args, {"store": None, **report_document(error.reports)}, [])
         raise
     elapsed_s = time.monotonic() - started_s
     if args.preview is not None:
@@ -213,12 +213,12 @@ def _build(args: argparse.Namespace) -> int:
     result = {
         "store": str(args.output),
         "preview": None if args.preview is None else str(args.preview),
-        **_report_document(built.parts),
+        **report_document(built.parts),
         "reused_segments": built.n_reused,
         "elapsed_s": round(elapsed_s, 2),
         **{key: summary[key] for key in ("fingerprint", "modalities", "rate_hz", "splits")},
     }
-    terminal.print_result(args, result, _text(result))
+    terminal.print_result(args, result, report_text(result))
     return terminal.EXIT_OK
 
 
@@ -331,7 +331,8 @@ def _origin(path: Path | None) -> dict[str, str] | None:
     return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def _report_document(reports: "Sequence[PartReport]") -> dict[str, Any]:
+def report_document(reports: "Sequence[PartReport]") -> dict[str, Any]:
+    """Say what became of the sources, as JSON values."""
     good = [report for report in reports if report.error is None]
     n_frames = sum(report.n_frames for report in good)
     return {
@@ -356,7 +357,8 @@ def _report_document(reports: "Sequence[PartReport]") -> dict[str, Any]:
     }
 
 
-def _text(result: dict[str, Any]) -> list[str]:
+def report_text(result: dict[str, Any]) -> list[str]:
+    """Lay `report_document`, with the store it became, out in lines."""
     lines = [
         f"{name:32}  {video['subject']:12} {video['frames']:6} frames  "
         f"face {video['face_percent']:5.1f} %  labelled {video['labelled_frames']}"
@@ -384,19 +386,21 @@ def _percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 2) if whole else 0.0
 
 
-def _default_workers() -> int:
+def default_workers() -> int:
+    """Processors this process may use."""
     import os
 
     return len(os.sched_getaffinity(0))
 
 
-def _rate_hz(text: str) -> float:
+def rate_hz(text: str) -> float:
+    """Parse a rate, 0 for ``native``."""
     if text == "native":
         return 0.0
-    (rate_hz,) = _numbers(text, 1, expected="a number of Hz or 'native'")
-    if not 0 < rate_hz < 1000:
+    (rate,) = _numbers(text, 1, expected="a number of Hz or 'native'")
+    if not 0 < rate < 1000:
         raise argparse.ArgumentTypeError(f"{text} Hz: expected more than 0 and less than 1000")
-    return rate_hz
+    return rate
 
 
 def _fractions(text: str) -> tuple[float, float, float]:

@@ -32,6 +32,8 @@ class Labelling:
     lag_ns : int
         Reaction time taken out when rows are labelled: a row at t shows what was said at
         t + lag. The traces themselves stay as they are.
+    partial : bool
+        Videos without gold labels are meant to be: a corpus keeps those of its test split.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Labelling:
     raters: Mapping[str, Sequence[LabelTrace]] = field(default_factory=dict)
     categories: Mapping[str, str] = field(default_factory=dict)
     lag_ns: int = 0
+    partial: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.lag_ns <= MAX_TIME_S * 1e9:
@@ -57,7 +60,7 @@ class Labelling:
         self, video_id: str, time_ns: NDArray[np.int64]
     ) -> dict[Dimension, NDArray[np.float32]]:
         """Gold label of every row, (N,) float32 each; NaN where there is none."""
-        if self.gold is None:
+        if self.gold is None or (self.partial and video_id not in self.gold):
             return {d: np.full(len(time_ns), np.nan, np.float32) for d in DIMENSIONS}
         about_ns = time_ns + self.lag_ns
         return {d: self.gold.at(video_id, d, about_ns).astype(np.float32) for d in DIMENSIONS}
@@ -68,11 +71,11 @@ class Labelling:
         if gold is not None:
             about = {k: v for k, v in gold.sessions.items() if k == video_id}
             gold = Labels(about, gold.provenance)
-        return Labelling(
-            gold,
-            {k: v for k, v in self.raters.items() if k == video_id},
-            {k: v for k, v in self.categories.items() if k == video_id},
-            self.lag_ns,
+        return replace(
+            self,
+            gold=gold,
+            raters={k: v for k, v in self.raters.items() if k == video_id},
+            categories={k: v for k, v in self.categories.items() if k == video_id},
         )
 
     def traces(self, video_id: str) -> tuple[LabelTrace, ...]:

@@ -8,11 +8,13 @@ from typing import Any
 from calibration.rig import RigCalibration
 
 from .errors import DatasetError
+from .frame_folder import FrameFolder
 from .labelling import Labelling
 from .session_source import SessionSource
 from .sources import Source
 from .splits import SplitPlan
 from .store_writer import StoreLayout
+from .video import VideoFile
 from .video_source import VideoSource
 
 MAX_FILLED_GAP_S = 5.0
@@ -28,15 +30,26 @@ class SourceFile:
     subject : str, optional
         Of a video file; a session knows its own.
     is_video : bool
+    name : str, optional
+        What the video is called in the store instead of by its path.
+    frame_rate_hz : float, optional
+        The video is a folder of images that follow at this rate.
+    landmarks : Path, optional
+        AFEW-VA's JSON with the face's 68 points in every image of the folder.
     """
 
     path: Path
     subject: str | None = None
     is_video: bool = False
+    name: str | None = None
+    frame_rate_hz: float | None = None
+    landmarks: Path | None = None
 
     @property
     def id(self) -> str:
         """What the video is called in the store: folder name, or file name without ending."""
+        if self.name is not None:
+            return self.name
         return self.path.stem if self.is_video else self.path.resolve().name
 
 
@@ -120,8 +133,15 @@ def open_source(file: SourceFile, plan: BuildPlan) -> Source:
     """Open a session or video file as `plan` wants it."""
     rate_hz = plan.layout.rate_hz
     if file.is_video:
+        frames: VideoFile | FrameFolder
+        if file.frame_rate_hz is None:
+            frames = VideoFile(file.path, rate_hz=rate_hz or None)
+        else:
+            frames = FrameFolder(
+                file.path, frame_rate_hz=file.frame_rate_hz, rate_hz=rate_hz or None
+            )
         return VideoSource(
-            file.path, subject=file.subject or file.path.stem, rate_hz=rate_hz or None
+            frames, id=file.id, subject=file.subject or file.id, landmarks=file.landmarks
         )
     if plan.rig is None:
         raise DatasetError("sessions need a calibration", remedy="pass --calibration rig.yaml")

@@ -22,7 +22,10 @@ def source_identity(file: SourceFile, plan: BuildPlan) -> dict[str, Any]:
     return {
         "source": str(file.path),
         "files": _file_stamps(file.path),
+        "id": file.id,
         "subject": file.subject,
+        "frame_rate_hz": file.frame_rate_hz,
+        "landmarks": None if file.landmarks is None else _file_stamps(file.landmarks),
         "layout": asdict(plan.layout),
         "tolerance_ns": plan.tolerance_ns,
         "fill_gaps_s": plan.fill_gaps_s,

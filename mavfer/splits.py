@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .errors import DatasetError
@@ -46,6 +46,12 @@ class SplitPlan:
     def explicit(self) -> bool:
         """Whether subjects were named outright."""
         return bool(self.validation or self.test)
+
+    def among(self, subjects: Collection[str]) -> "SplitPlan":
+        """Return the plan for those of its subjects who are left."""
+        return replace(
+            self, validation=self.validation & set(subjects), test=self.test & set(subjects)
+        )
 
 
 def assign_splits(subjects: Collection[str], plan: SplitPlan) -> dict[str, Split]:

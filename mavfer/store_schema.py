@@ -25,10 +25,11 @@ STORE_MODALITIES: tuple[StoreModality, ...] = ("color", "depth", "thermal")
 VideoKind = Literal["session", "video"]
 Dimension = Literal["valence", "arousal"]
 DIMENSIONS: tuple[Dimension, ...] = ("valence", "arousal")
-FACE_SOURCES = ("none", "color", "infrared", "interpolated")
+FACE_SOURCES = ("none", "color", "infrared", "interpolated", "given")
 """Meaning of the values of ``face_source``: the image in which the face was found; interpolated =
-in none, its place lies between those of its neighbours in time (only where filling was asked)."""
-NO_FACE, FACE_IN_COLOR, FACE_IN_INFRARED, FACE_INTERPOLATED = range(len(FACE_SOURCES))
+in none, its place lies between those of its neighbours in time (only where filling was asked);
+given = the corpus came with landmarks."""
+NO_FACE, FACE_IN_COLOR, FACE_IN_INFRARED, FACE_INTERPOLATED, FACE_GIVEN = range(len(FACE_SOURCES))
 
 REASONS = ("", "no frame", "unreadable", "no face", "implausible", "another person")
 """Meaning of the values of ``reason``: why no face was found in a row; the first: one was.

@@ -26,6 +26,7 @@ from .store_content import ContentDigest, datasets
 from .store_schema import (
     CHUNK_FRAMES,
     DIMENSIONS,
+    FACE_GIVEN,
     FACE_IN_COLOR,
     FACE_IN_INFRARED,
     FOUND,
@@ -244,7 +245,7 @@ def _check_columns(video_id: str, columns: Mapping[str, NDArray[Any]], layout: S
         expected = shapes.get(name, (n_frames,))
         if values.shape != expected:
             raise DatasetError(f"video {video_id}: {name} is {values.shape}, expected {expected}")
-    found = np.isin(columns["face_source"], (FACE_IN_COLOR, FACE_IN_INFRARED))
+    found = np.isin(columns["face_source"], (FACE_IN_COLOR, FACE_IN_INFRARED, FACE_GIVEN))
     if np.any(found != (columns["reason"] == FOUND)):
         raise DatasetError(f"video {video_id}: rows without a face need a reason, others none")
     if np.any(np.diff(columns["time_ns"]) <= 0):

@@ -8,12 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from annotation.afew_va import N_LANDMARKS, AfewVaVideo, load_afew_va
+
 from .crops import crop_color
 from .face_identity import Descriptor
 from .faces import FaceTracker
+from .frame_folder import FrameFolder
 from .landmarks import LandmarkCount
 from .sources import FaceTrack
-from .store_schema import FACE_IN_COLOR, VideoKind
+from .store_schema import FACE_GIVEN, FACE_IN_COLOR, FOUND, NO_DETECTION, VideoKind
 from .store_writer import FrameCrops
 from .video import VideoFile
 
@@ -27,11 +30,26 @@ class VideoSource:
     kind: VideoKind = "video"
     segment_rows = _SEGMENT_ROWS
 
-    def __init__(self, path: Path, *, subject: str, rate_hz: float | None) -> None:
-        self._video = VideoFile(path, rate_hz=rate_hz)
-        self.id = path.stem
+    def __init__(
+        self,
+        frames: VideoFile | FrameFolder,
+        *,
+        id: str,
+        subject: str,
+        landmarks: Path | None = None,
+    ) -> None:
+        """Take a video file or a folder of frames.
+
+        Parameters
+        ----------
+        landmarks : Path, optional
+            AFEW-VA's JSON: where it knows the face, nobody looks for it.
+        """
+        self._video = frames
+        self._given = None if landmarks is None else load_afew_va(landmarks)
+        self.id = id
         self.subject = subject
-        self.origin = path.name
+        self.origin = frames.path.name
         self.notes: Mapping[str, Any] = {"native_rate_hz": round(self._video.native_rate_hz, 3)}
         self.time_ns = self._video.time_ns
         self.seq: Mapping[str, NDArray[np.int64]] = {"color": self._video.frame}
@@ -48,6 +66,8 @@ class VideoSource:
     ) -> FaceTrack:
         """Find the subject's face in consecutive rows."""
         track = FaceTrack.empty(len(rows), count)
+        if self._given is not None and self._given.landmarks is not None and count == N_LANDMARKS:
+            return self._given_faces(rows, track, self._given, self._given.landmarks)
         tracker = FaceTracker(count, subject=subject)
         for row, image in self._video.frames(rows):
             sighting = tracker.look(_brightness(image))
@@ -68,6 +88,25 @@ class VideoSource:
             expected = row + 1
         for _ in range(expected, rows.stop):
             yield FrameCrops({})
+
+    def _given_faces(
+        self,
+        rows: range,
+        track: FaceTrack,
+        given: AfewVaVideo,
+        landmarks_px: NDArray[np.float64],
+    ) -> FaceTrack:
+        place = {int(number): i for i, number in enumerate(given.frame)}
+        for at, number in enumerate(self._video.frame[rows.start : rows.stop].tolist()):
+            if number < 0:
+                continue
+            track.reason[at] = NO_DETECTION
+            points = landmarks_px[place[number]] if number in place else None
+            if points is not None and np.isfinite(points).all():
+                track.landmarks_px[at] = points
+                track.face_source[at], track.reason[at] = FACE_GIVEN, FOUND
+                track.confidence[at] = 1.0
+        return track
 
 
 def _brightness(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

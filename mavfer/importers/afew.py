@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DatasetError
+from ..frame_folder import has_frames
 from ..splits import Split
 from .corpus import VIDEO_SUFFIXES, Corpus, CorpusVideo, natural_order, require_folder
-from .frame_folder import has_frames
 
 FRAME_RATE_HZ = 25.0
 CATEGORIES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")

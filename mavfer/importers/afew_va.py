@@ -16,8 +16,8 @@ from annotation.labels import Labels, SessionLabels
 from annotation.raters_csv import RAW_SCALE
 
 from ..errors import DatasetError
+from ..frame_folder import FrameFolder, has_frames
 from .corpus import Corpus, CorpusVideo, in_range, natural_order, require_folder
-from .frame_folder import FrameFolder, has_frames
 
 FRAME_RATE_HZ = 25.0
 
@@ -72,7 +72,7 @@ def read_afew_va(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
 
 def _labels(rated: AfewVaVideo, path: Path, frame_rate_hz: float) -> SessionLabels:
     folder = FrameFolder(path.parent, frame_rate_hz=frame_rate_hz, rate_hz=None)
-    strangers = np.setdiff1d(rated.frame, folder.frame_number)
+    strangers = np.setdiff1d(rated.frame, folder.frame)
     if len(strangers):
         raise DatasetError(
             f"{path}: frame {strangers[0]:05d} is rated but its image is missing "

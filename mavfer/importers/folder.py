@@ -20,10 +20,10 @@ from annotation.strict_csv import read_text
 from capture.names import check_name
 
 from ..errors import DatasetError
+from ..frame_folder import has_frames
 from ..labelling import by_session, gold_of, load_ratings
 from ..splits import SPLITS, Split
 from .corpus import VIDEO_SUFFIXES, Corpus, CorpusVideo, natural_order, require_folder
-from .frame_folder import has_frames
 
 TABLE, LABELS, RATERS = "videos.csv", "labels.csv", "raters.csv"
 _COLUMNS = ("video", "subject", "split", "category")

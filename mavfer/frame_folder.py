@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DatasetError
-from ..moments import match_moments
+from .errors import DatasetError
+from .moments import match_moments
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _MAX_RATE_HZ = 1000.0
@@ -28,8 +28,10 @@ class FrameFolder:
     path : Path
     time_ns : (N,) int64
         Time of every row since the frame with the lowest number: numbers left out keep their time.
-    frame_number : (N,) int64
-        In the file's name; -1 where no frame was near enough.
+    frame, residual_ns : (N,) int64
+        Number in the name of each row's image and its time minus the grid's (0 without a grid);
+        -1 and the smallest int64 where no frame was near enough.
+    first_number : int
     native_rate_hz : float
         As told: images have no times.
     """
@@ -68,30 +70,37 @@ class FrameFolder:
         numbers = np.array(sorted(by_number), np.int64)
         times_ns = np.round((numbers - numbers[0]) * (1e9 / frame_rate_hz)).astype(np.int64)
         if rate_hz is None:
-            frame, self.time_ns = np.arange(len(numbers)), times_ns
+            index, self.time_ns = np.arange(len(numbers)), times_ns
+            self.residual_ns = np.zeros(len(numbers), np.int64)
         else:
             moments = match_moments(
                 "color", {"color": times_ns}, start_ns=0, rate_hz=rate_hz, tolerance_ns=0
             )
-            frame, self.time_ns = moments.frame["color"], moments.time_ns
-        self.frame_number = np.where(frame >= 0, numbers[frame], -1)
+            index, self.time_ns = moments.frame["color"], moments.time_ns
+            self.residual_ns = moments.residual_ns["color"]
+        self.frame = np.where(index >= 0, numbers[index], -1)
         self.first_number = int(numbers[0])
         self._files = by_number
 
     def __len__(self) -> int:
         return len(self.time_ns)
 
-    def frames(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def frames(self, rows: range | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (row, image (H, W, 3) uint8 BGR) in order; rows without a frame are left out.
+
+        Parameters
+        ----------
+        rows : range, optional
+            Consecutive rows; all by default.
 
         Raises
         ------
         DatasetError
             An image cannot be decoded.
         """
-        for row, number in enumerate(self.frame_number.tolist()):
-            if number >= 0:
-                yield row, _read(self._files[number])
+        for row in range(len(self)) if rows is None else rows:
+            if self.frame[row] >= 0:
+                yield row, _read(self._files[int(self.frame[row])])
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
