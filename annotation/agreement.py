@@ -200,6 +200,9 @@ def zero_mean(ratings: ArrayLike) -> NDArray[np.float64]:
     count = np.maximum(np.sum(known, axis=1, keepdims=True), 1)
     mean = np.sum(np.where(known, rows, 0.0), axis=1, keepdims=True) / count
     centred: NDArray[np.float64] = rows - mean
+    # what is left of a value that is the mean is rounding, and would count as positive or not
+    largest = np.max(np.abs(np.where(known, rows, 0.0)), axis=1, keepdims=True, initial=0.0)
+    centred[np.abs(centred) <= _CANCELLED * rows.shape[1] * largest] = 0.0
     return centred
 
 

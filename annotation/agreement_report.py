@@ -2,49 +2,52 @@
 
 Raters who judged the same sessions form a team. Cronbach's α has no meaning across columns that
 are different people, so it is pooled within a team; zero-mean normalisation centres every rater
-in every session before pooling, which is the only place where it changes α.
+in every session before pooling, which is the only place where it changes α. Krippendorff's α
+needs no team: it takes whoever rated a moment.
+
+Everything undefined is NaN, and is said in words in `undefined`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .agreement import cc, ccc, cronbach_alpha, percent_positive, rmse, zero_mean
-from .fusion import common_grid, rating_matrix
+from .agreement import cronbach_alpha, percent_positive, percent_zero, zero_mean
+from .bootstrap import Interval, bootstrap_interval
+from .pairs import (
+    PairAgreement,
+    compare_pairs,
+    compare_pooled,
+    pair_mean,
+    pair_sums,
+    undefined_pairs,
+)
+from .pooling import (
+    SessionRatings,
+    Sums,
+    added_mean,
+    mean_from_sums,
+    positive_sums,
+    sample_sessions,
+)
+from .reliability import krippendorff_alpha, krippendorff_from_sums, krippendorff_sums
+from .teams import TeamAgreement, describe_team, split_teams, undefined_teams
 from .trace import DIMENSIONS, Dimension, Trace
 
 
 @dataclass(frozen=True, slots=True)
-class PairAgreement:
-    """Two raters on one session."""
+class SessionAgreement:
+    """All raters of one session; means over the pairs for which they are defined."""
 
     session: str
-    first: str
-    second: str
-    n_moments: int
-    rmse: float
-    cc: float
-    ccc: float
-
-
-@dataclass(frozen=True, slots=True)
-class TeamAgreement:
-    """Raters who judged the same sessions, pooled over those sessions.
-
-    Attributes
-    ----------
-    alpha, alpha_zero_mean : float
-        Cronbach's α of the ratings as given, and after centring each rater in each session.
-    """
-
     raters: tuple[str, ...]
-    n_sessions: int
     n_moments: int
+    percent_positive: float
+    mean_rmse: float
+    mean_cc: float
+    mean_ccc: float
     alpha: float
-    alpha_zero_mean: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,148 +56,186 @@ class DimensionAgreement:
 
     Attributes
     ----------
-    percent_positive, percent_positive_zero_mean : float
+    percent_positive, percent_zero, percent_positive_zero_mean : float
         Of all ratings; as given, and after centring each rater in each session.
-    mean_rmse, mean_cc, mean_ccc : float
+    mean_mse, mean_rmse, mean_cc, mean_ccc, mean_sagr : float
         Within sessions: over the pairs for which they are defined, weighted by moments. Short
         sessions, in which little changes, come out low here even where raters agree.
     pooled_cc, pooled_ccc : float
         Across sessions: of each pair of raters over everything both rated, averaged over pairs
         with the same weights.
-    n_undefined_cc : int
+    krippendorff, krippendorff_zero_mean, krippendorff_ordinal : float
+        Krippendorff's α over all moments, interval and ordinal.
+    n_undefined_cc, n_undefined_ccc : int
         Pairs whose correlation is undefined, as one of the two never moved.
+    intervals : mapping of name to Interval or None
+        Over sessions; None where there are too few. Empty if not asked for.
+    undefined : tuple of str
+        Everything that could not be computed, and why.
     """
 
     dimension: Dimension
     percent_positive: float
+    percent_zero: float
     percent_positive_zero_mean: float
+    mean_mse: float
     mean_rmse: float
     mean_cc: float
     mean_ccc: float
+    mean_sagr: float
     pooled_cc: float
     pooled_ccc: float
+    krippendorff: float
+    krippendorff_zero_mean: float
+    krippendorff_ordinal: float
     n_pairs: int
     n_undefined_cc: int
+    n_undefined_ccc: int
     teams: tuple[TeamAgreement, ...]
+    sessions: tuple[SessionAgreement, ...]
     pairs: tuple[PairAgreement, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _SessionRatings:
-    """Ratings of one session: raters × moments, NaN where nothing was said."""
-
-    session: str
-    raters: tuple[str, ...]
-    values: NDArray[np.float64]
+    intervals: dict[str, Interval | None]
+    undefined: tuple[str, ...]
 
 
 def describe_agreement(
-    traces: Sequence[Trace], *, rate_hz: float = 10.0
+    traces: Sequence[Trace],
+    *,
+    rate_hz: float = 10.0,
+    max_gap_s: float | None = None,
+    teams: Mapping[str, str] | None = None,
+    n_resamples: int = 0,
+    seed: int = 0,
 ) -> tuple[DimensionAgreement, ...]:
     """Compare the raters at common moments, `rate_hz` a second.
 
-    Dimensions that nobody rated are left out.
+    Parameters
+    ----------
+    traces : sequence of Trace
+    rate_hz : float
+    max_gap_s : float, optional
+        Widest pause of a rater that is interpolated; default: any.
+    teams : mapping of rater to name, optional
+        For the names of teams only; who belongs together is seen from the sessions.
+    n_resamples : int
+        Bootstrap resamples over sessions; 0: no intervals.
+    seed : int
+
+    Returns
+    -------
+    tuple of DimensionAgreement
+        Dimensions that nobody rated are left out.
     """
     found = []
     for dimension in DIMENSIONS:
         members = [trace for trace in traces if trace.dimension == dimension]
         if members:
-            found.append(_describe_dimension(dimension, members, rate_hz))
+            sessions = sample_sessions(members, rate_hz=rate_hz, max_gap_s=max_gap_s)
+            found.append(_describe(dimension, sessions, teams or {}, n_resamples, seed))
     return tuple(found)
 
 
-def _describe_dimension(
-    dimension: Dimension, traces: Sequence[Trace], rate_hz: float
+def _describe(
+    dimension: Dimension,
+    sessions: Sequence[SessionRatings],
+    team_of: Mapping[str, str],
+    n_resamples: int,
+    seed: int,
 ) -> DimensionAgreement:
-    sessions = [
-        _sample(name, sorted(members, key=lambda trace: trace.rater), rate_hz)
-        for name, members in groupby(
-            sorted(traces, key=lambda trace: trace.session), key=lambda trace: trace.session
-        )
-    ]
-    pairs = tuple(pair for each in sessions for pair in _compare_pairs(each))
-    pooled = _compare_pooled(sessions)
+    by_session = {each.session: compare_pairs(each) for each in sessions}
+    pairs = tuple(pair for group in by_session.values() for pair in group)
+    pooled = compare_pooled(sessions)
+    teams = tuple(
+        describe_team(members, by_session, team_of, n_resamples, seed)
+        for members in split_teams(sessions)
+    )
+    sums = _dimension_sums(sessions, by_session)
     given = np.concatenate([each.values.ravel() for each in sessions])
-    centred = np.concatenate([zero_mean(each.values).ravel() for each in sessions])
     return DimensionAgreement(
         dimension,
         percent_positive=percent_positive(given),
-        percent_positive_zero_mean=percent_positive(centred),
-        mean_rmse=_weighted_mean([(pair.rmse, pair.n_moments) for pair in pairs]),
-        mean_cc=_weighted_mean([(pair.cc, pair.n_moments) for pair in pairs]),
-        mean_ccc=_weighted_mean([(pair.ccc, pair.n_moments) for pair in pairs]),
-        pooled_cc=_weighted_mean([(pair.cc, pair.n_moments) for pair in pooled]),
-        pooled_ccc=_weighted_mean([(pair.ccc, pair.n_moments) for pair in pooled]),
+        percent_zero=percent_zero(given),
+        percent_positive_zero_mean=added_mean(sums["percent_positive_zero_mean"]),
+        mean_mse=pair_mean(pairs, "mse"),
+        mean_rmse=pair_mean(pairs, "rmse"),
+        mean_cc=pair_mean(pairs, "cc"),
+        mean_ccc=pair_mean(pairs, "ccc"),
+        mean_sagr=pair_mean(pairs, "sagr"),
+        pooled_cc=pair_mean(pooled, "cc"),
+        pooled_ccc=pair_mean(pooled, "ccc"),
+        krippendorff=_krippendorff(sessions, centred=False),
+        krippendorff_zero_mean=_krippendorff(sessions, centred=True),
+        krippendorff_ordinal=_krippendorff_ordinal(sessions),
         n_pairs=len(pairs),
         n_undefined_cc=sum(bool(np.isnan(pair.cc)) for pair in pairs),
-        teams=_pool_teams(sessions),
+        n_undefined_ccc=sum(bool(np.isnan(pair.ccc)) for pair in pairs),
+        teams=teams,
+        sessions=tuple(_describe_session(each, by_session[each.session]) for each in sessions),
         pairs=pairs,
+        intervals={
+            name: bootstrap_interval(table, _STATISTICS[name], n_resamples=n_resamples, seed=seed)
+            for name, table in sums.items()
+        }
+        if n_resamples
+        else {},
+        undefined=(*undefined_pairs(pairs), *undefined_teams(teams)),
     )
 
 
-def _sample(session: str, traces: Sequence[Trace], rate_hz: float) -> _SessionRatings:
-    moments = common_grid(traces, rate_hz)
-    raters = tuple(trace.rater for trace in traces)
-    return _SessionRatings(session, raters, rating_matrix(traces, moments))
+_STATISTICS = {
+    "mean_rmse": mean_from_sums,
+    "mean_cc": mean_from_sums,
+    "mean_ccc": mean_from_sums,
+    "percent_positive_zero_mean": mean_from_sums,
+    "krippendorff_zero_mean": krippendorff_from_sums,
+}
 
 
-def _compare_pairs(ratings: _SessionRatings) -> list[PairAgreement]:
-    return [
-        _compare(
-            ratings.session,
-            (ratings.raters[i], ratings.raters[j]),
-            (ratings.values[i], ratings.values[j]),
-        )
-        for i, j in combinations(range(len(ratings.raters)), 2)
-    ]
-
-
-def _compare_pooled(sessions: Sequence[_SessionRatings]) -> list[PairAgreement]:
-    """Compare each pair of raters once, over all sessions that both judged."""
-    both: dict[tuple[str, str], list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
-    for each in sessions:
-        for i, j in combinations(range(len(each.raters)), 2):
-            names = (each.raters[i], each.raters[j])
-            both.setdefault(names, []).append((each.values[i], each.values[j]))
-    return [
-        _compare(
-            "",
-            names,
-            (np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])),
-        )
-        for names, parts in both.items()
-    ]
-
-
-def _compare(
-    session: str, names: tuple[str, str], values: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> PairAgreement:
-    x, y = values
-    n_moments = int(np.sum(np.isfinite(x) & np.isfinite(y)))
-    return PairAgreement(session, *names, n_moments, rmse(x, y), cc(x, y), ccc(x, y))
-
-
-def _pool_teams(sessions: Sequence[_SessionRatings]) -> tuple[TeamAgreement, ...]:
-    by_team = groupby(sorted(sessions, key=lambda each: each.raters), key=lambda each: each.raters)
-    teams = []
-    for raters, members in by_team:
-        complete = [each.values[:, np.all(np.isfinite(each.values), axis=0)] for each in members]
-        pooled = np.concatenate(complete, axis=1)
-        centred = np.concatenate([zero_mean(values) for values in complete], axis=1)
-        teams.append(
-            TeamAgreement(
-                raters,
-                n_sessions=len(complete),
-                n_moments=pooled.shape[1],
-                alpha=cronbach_alpha(pooled),
-                alpha_zero_mean=cronbach_alpha(centred),
+def _dimension_sums(
+    sessions: Sequence[SessionRatings], by_session: Mapping[str, Sequence[PairAgreement]]
+) -> dict[str, Sums]:
+    """For each statistic with an interval what every session adds to it, (S, F)."""
+    centred = [zero_mean(each.values) for each in sessions]
+    return {
+        **{
+            f"mean_{name}": np.stack(
+                [pair_sums(by_session[each.session], name) for each in sessions]
             )
-        )
-    return tuple(teams)
+            for name in ("rmse", "cc", "ccc")
+        },
+        "percent_positive_zero_mean": np.stack([positive_sums(values) for values in centred]),
+        "krippendorff_zero_mean": np.stack([krippendorff_sums(values) for values in centred]),
+    }
 
 
-def _weighted_mean(values: Sequence[tuple[float, int]]) -> float:
-    defined = [(value, weight) for value, weight in values if not np.isnan(value) and weight]
-    if not defined:
-        return float("nan")
-    return float(np.average([v for v, _ in defined], weights=[w for _, w in defined]))
+def _describe_session(ratings: SessionRatings, pairs: Sequence[PairAgreement]) -> SessionAgreement:
+    return SessionAgreement(
+        ratings.session,
+        ratings.raters,
+        n_moments=ratings.complete.shape[1],
+        percent_positive=percent_positive(ratings.values),
+        mean_rmse=pair_mean(pairs, "rmse"),
+        mean_cc=pair_mean(pairs, "cc"),
+        mean_ccc=pair_mean(pairs, "ccc"),
+        alpha=cronbach_alpha(ratings.values),
+    )
+
+
+def _krippendorff(sessions: Sequence[SessionRatings], *, centred: bool) -> float:
+    shift = (
+        0.0 if centred else float(np.nanmean(np.concatenate([s.values.ravel() for s in sessions])))
+    )
+    tables = [zero_mean(each.values) if centred else each.values - shift for each in sessions]
+    return krippendorff_from_sums(np.sum([krippendorff_sums(table) for table in tables], axis=0))
+
+
+def _krippendorff_ordinal(sessions: Sequence[SessionRatings]) -> float:
+    """Ranks run over all sessions, so that these are put side by side, one row a rater."""
+    raters = sorted({name for each in sessions for name in each.raters})
+    table = np.full((len(raters), sum(each.values.shape[1] for each in sessions)), np.nan)
+    start = 0
+    for each in sessions:
+        rows = [raters.index(name) for name in each.raters]
+        table[rows, start : start + each.values.shape[1]] = each.values
+        start += each.values.shape[1]
+    return krippendorff_alpha(table, level="ordinal")

@@ -23,6 +23,8 @@ SPREAD_COLUMNS = ("valence_sd", "arousal_sd")
 LABELS_FORMAT = "mavfer-labels"
 LABELS_SCHEMA_VERSION = 2
 _READABLE_VERSIONS = (1, 2)
+_PROBE_BYTES = 2**20
+"""A header line says how every session was fused, and can be long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +119,17 @@ class Labels:
             )
         labels = self.sessions[session_id]
         return interpolate(time_ns, labels.time_ns, labels.values(dimension))
+
+
+def is_labels(path: Path) -> bool:
+    """Tell from its header line whether a file is a gold label CSV."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as handle:
+        start = handle.read(_PROBE_BYTES).decode("utf-8-sig", errors="replace")
+    lines = [line for line in start.splitlines() if not line.startswith(COMMENT)]
+    header = tuple(cell.strip() for cell in lines[0].split(",")) if lines else ()
+    return header in (LABEL_COLUMNS, LABEL_COLUMNS + SPREAD_COLUMNS)
 
 
 def load_labels(path: Path) -> Labels:

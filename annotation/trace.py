@@ -104,7 +104,10 @@ def interpolate(
     left = right - 1
     gap_ns = knot_ns[right] - knot_ns[left]
     weight = (time_ns[between] - knot_ns[left]) / gap_ns
-    mixed = (1.0 - weight) * value[left] + weight * value[right]
+    before, after_it = value[left], value[right]
+    # this form keeps a constant constant to the bit: its correlation is undefined, not noise
+    mixed = before + weight * (after_it - before)
+    mixed = np.clip(mixed, np.minimum(before, after_it), np.maximum(before, after_it))
     if max_gap_ns is not None:
         mixed[gap_ns > max_gap_ns] = np.nan
     result[between] = mixed

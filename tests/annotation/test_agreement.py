@@ -218,3 +218,5 @@ def test_zero_mean_centres_every_rater_and_keeps_gaps():
     assert zero_mean(ratings) == pytest.approx(
         np.array([[-1.0, math.nan, 1.0], [math.nan] * 3]), nan_ok=True
     )
+    assert percent_positive(zero_mean(np.full((1, 7), 0.1))) == 0.0  # not rounding's sign
+    assert zero_mean(np.empty((2, 0))).shape == (2, 0)

@@ -82,3 +82,120 @@ def test_bad_ratings_are_one_line(tmp_path, capsys):
     assert error.count("\n") == 1
     assert "raters.csv:2" in error
     assert not (tmp_path / "labels.csv").exists()
+
+
+def run(capsys, *words):
+    assert main([str(word) for word in words]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_agreement_document_stands_for_itself(raters, tmp_path, capsys):
+    output = tmp_path / "agreement.json"
+    text = run(capsys, "agreement", raters, "-o", output, "--resamples", "50")
+    assert "Krippendorff's alpha" in text
+    assert "[" in text
+    document = json.loads(output.read_text())
+    assert (document["format"], document["schema_version"]) == ("mavfer-agreement", 1)
+    assert set(document["dimensions"]) == {"valence", "arousal"}
+    assert document["sources"][0]["name"] == "raters.csv"
+    assert "population moments" in document["definitions"]["ccc"]
+    interval = document["dimensions"]["valence"]["intervals"]["mean_cc"]
+    assert interval["n_sequences"] == 2
+    assert main(["agreement", str(raters), "-o", str(output)]) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_undefined_is_said_to_people(tmp_path, capsys):
+    path = tmp_path / "two.csv"
+    time_ns = np.arange(3, dtype=np.int64) * 10**9
+    both = [Trace("S01", r, "valence", time_ns, np.zeros(3)) for r in ("R1", "R2")]
+    save_traces(path, both)
+    text = run(capsys, "agreement", path)
+    assert "undefined: CC and CCC of R1 and R2 on S01: R1 and R2 never moved" in text
+    assert "nan" not in text
+
+
+def test_fusion_options_are_recorded(raters, tmp_path, capsys):
+    output = tmp_path / "labels.csv"
+    words = ["--method", "ewe-pairwise-ccc", "--lag-s", "0.5", "--edges", "hold", "--rate-hz"]
+    text = run(capsys, "fuse", raters, "-o", output, *words, "native", "--align-raters", "2")
+    assert "later than the others: R1" in text
+    provenance = load_labels(output).provenance
+    options = provenance["options"]
+    assert (options["method"], options["edges"]) == ("ewe-pairwise-ccc", "hold")
+    assert (options["lag_s"], options["rate_hz"]) == (0.5, None)
+    assert set(options["rater_lag_s"]) == {"R1", "R2", "R3"}
+    assert "weights: mean CCC with each other rater" in provenance["method"]
+    assert len(provenance["fusion"]) == 4
+    assert sum(provenance["fusion"][0]["weights"]) == pytest.approx(1.0)
+
+
+def test_raters_of_whom_nobody_agrees_are_a_note(tmp_path, capsys):
+    path = tmp_path / "two.csv"
+    time_ns = np.arange(3, dtype=np.int64) * 10**9
+    save_traces(path, [Trace("S01", r, "valence", time_ns, np.zeros(3)) for r in ("R1", "R2")])
+    text = run(capsys, "fuse", path, "-o", tmp_path / "labels.csv", "--method", "ewe")
+    assert "note: S01, valence: no rater agrees with another, all count the same" in text
+
+
+def test_export_and_import_are_inverse(raters, tmp_path, capsys):
+    run(capsys, "export", raters, "--format", "muse", "-o", tmp_path / "muse")
+    back = tmp_path / "back.csv"
+    words = ["import", "muse", tmp_path / "muse", "--scale", "10", "-o", back]
+    assert "3 raters, 2 sessions" in run(capsys, *words)
+    assert sorted(back.read_text().splitlines()) == sorted(raters.read_text().splitlines())
+    labels, json_folder = tmp_path / "labels.csv", tmp_path / "json"
+    run(capsys, "fuse", raters, "-o", labels, "--rate-hz", "10")
+    text = run(
+        capsys, "export", labels, "--format", "afew-va", "--frame-rate-hz", "10", "-o", json_folder
+    )
+    assert "2 files" in text
+    run(capsys, "export", labels, "--format", "parquet", "-o", tmp_path / "labels.parquet")
+
+
+def test_the_report_is_written_and_says_the_same(raters, tmp_path, capsys):
+    page = tmp_path / "report.html"
+    text = run(capsys, "report", raters, "-o", page, "--quiet", "--resamples", "20")
+    assert "Krippendorff's alpha" in text
+    assert "mavfer-annotate" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["agreement", "{raters}", "--resamples", "-1"], "--resamples -1: expected 0 to"),
+        (["agreement", "{raters}", "--rate-hz", "0"], "rate_hz is 0"),
+        (["agreement", "{raters}", "--scale", "0"], "the scale is 0"),
+        (["agreement", "{folder}"], "project.toml does not exist"),
+        (["agreement", "{raters}", "{raters}"], "already in"),
+        (["fuse", "{raters}", "-o", "{folder}/x.csv", "--align-raters", "0"], "max_lag_s is 0"),
+        (["fuse", "{raters}", "-o", "{folder}/x.csv", "--lag-s", "nan"], "lag_s is nan"),
+        (
+            [
+                "export",
+                "{raters}",
+                "--format",
+                "frames",
+                "-o",
+                "{folder}/x",
+                "--frame-rate-hz",
+                "0",
+            ],
+            "rate_hz is 0",
+        ),
+        (
+            ["export", "{raters}", "--format", "recola", "-o", "{folder}/raters.csv"],
+            "is an input too",
+        ),
+        (["import", "ceap", "{raters}", "-o", "{folder}/x.csv"], "no valid JSON"),
+        (["import", "recola", "{raters}", "-o", "{folder}/x.csv"], "expected a column of times"),
+        (["import", "muse", "{folder}/none", "-o", "{folder}/x.csv"], "does not exist"),
+    ],
+)
+def test_impossible_requests_are_one_line(raters, tmp_path, capsys, words, complaint):
+    filled = [word.format(raters=raters, folder=tmp_path) for word in words]
+    assert main(filled) == 1
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["raters.csv"]

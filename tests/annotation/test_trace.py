@@ -43,6 +43,13 @@ def test_interpolation_is_linear_in_time_not_in_rows():
     assert result == pytest.approx(expected, nan_ok=True, abs=1e-12)
 
 
+@given(st.floats(-10, 10), knots(), st.lists(st.integers(0, 10**13), max_size=20))
+def test_a_constant_stays_constant_to_the_bit(constant, table, wanted):
+    time_ns, _ = table
+    result = interpolate(np.array(wanted, np.int64), time_ns, np.full(len(time_ns), constant))
+    assert np.all(np.isnan(result) | (result == constant))
+
+
 def test_missing_values_and_wide_gaps_stay_missing():
     time_ns = np.array([0, 100, 200, 900, 1000])
     value = np.array([0.0, 1.0, np.nan, 2.0, 3.0])
