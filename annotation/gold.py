@@ -76,14 +76,21 @@ def make_gold(
         "options": asdict(options),
         "raters": list(ratings.raters),
         "sources": list(ratings.origins),
-        "fusion": [fusion_facts(report) for report in fused.reports],
+        "fusion": _by_session(fused.reports),
     }
     return Gold(Labels(fused.sessions, provenance), options, fused.reports, lags)
 
 
-def fusion_facts(report: FusionReport) -> dict[str, Any]:
-    """Describe how one dimension of one session was fused, as JSON values."""
-    facts = asdict(report)
+def _by_session(reports: tuple[FusionReport, ...]) -> dict[str, dict[str, Any]]:
+    """Sort by session and dimension: who takes a session away takes all that is said of it."""
+    found: dict[str, dict[str, Any]] = {}
+    for report in reports:
+        found.setdefault(report.session, {})[report.dimension] = _facts(report)
+    return found
+
+
+def _facts(report: FusionReport) -> dict[str, Any]:
+    facts = {k: v for k, v in asdict(report).items() if k not in ("session", "dimension")}
     facts["longest_bridged_s"] = round(report.longest_bridged_s, 6)
     facts["weights"] = [round(weight, 9) for weight in report.weights]
     facts["agreement"] = [round(a, 9) if math.isfinite(a) else None for a in report.agreement]

@@ -59,7 +59,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--calibration", type=Path, metavar="YAML", help="of mavfer-calibrate; sessions need it"
     )
     source.add_argument(
-        "--labels", type=Path, metavar="CSV", help="gold labels; without them labels are NaN"
+        "--labels",
+        type=Path,
+        metavar="LABELS",
+        help="gold label CSV, or an annotation project: its raters, and their mean as the gold "
+        "label; without them labels are NaN",
     )
     source.add_argument(
         "--raters",
@@ -310,10 +314,12 @@ def _labelling(args: argparse.Namespace) -> "Labelling":
 
     if not math.isfinite(args.lag_s):
         raise DatasetError(f"--lag-s {args.lag_s}: expected a number of seconds")
-    ratings = load_ratings(args.raters, scale=args.rater_scale)
-    gold = None if args.labels is None else load_labels(args.labels)
+    project = args.labels if args.labels is not None and args.labels.is_dir() else None
+    sources = [*args.raters, *([] if project is None else [project])]
+    ratings = load_ratings(sources, scale=args.rater_scale)
+    gold = None if args.labels in (None, project) else load_labels(args.labels)
     if gold is None and ratings:
-        gold = gold_of(ratings)
+        gold = gold_of(ratings, every_frame=all(path.is_dir() for path in sources))
     return Labelling(
         gold=gold,
         raters=by_session(ratings),

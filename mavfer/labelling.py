@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from annotation.fusion import FusionOptions, fuse
 from annotation.labels import Labels
-from annotation.raters_csv import RAW_SCALE, load_traces
 from annotation.strict_csv import MAX_TIME_S
 from annotation.trace import Trace
 
@@ -99,21 +98,18 @@ def fused_lag_s(labels: Labels | None) -> float:
 
 
 def load_ratings(paths: Sequence[Path], *, scale: float) -> tuple[Trace, ...]:
-    """Read rater CSV files, or the folders of annotation projects, and bring them to [-1, 1].
+    """Read rater files, or the folders of annotation projects, and bring them to [-1, 1].
 
     Parameters
     ----------
     scale : float
-        Ratings in CSV files are ±`scale`; projects know theirs.
+        Ratings in files are ±`scale`; projects know theirs.
     """
-    traces: list[Trace] = []
-    for folder in (path for path in paths if path.is_dir()):
-        from annotation.project.ratings import read_project_traces
+    if not paths:
+        return ()
+    from annotation import sources
 
-        traces += [_divided(trace, RAW_SCALE) for trace in read_project_traces(folder)]
-    if files := [path for path in paths if not path.is_dir()]:
-        traces += [_divided(trace, scale) for trace in load_traces(files, scale=scale)]
-    return tuple(traces)
+    return tuple(_divided(each, scale) for each in sources.load_ratings(paths, scale=scale).traces)
 
 
 def by_session(traces: Sequence[Trace]) -> dict[str, tuple[LabelTrace, ...]]:
@@ -126,9 +122,16 @@ def by_session(traces: Sequence[Trace]) -> dict[str, tuple[LabelTrace, ...]]:
     return {session: tuple(members) for session, members in found.items()}
 
 
-def gold_of(traces: Sequence[Trace]) -> Labels:
-    """Fuse ratings in [-1, 1] as ``mavfer-annotate fuse`` does without options."""
-    options = FusionOptions(scale=1.0)
+def gold_of(traces: Sequence[Trace], *, every_frame: bool = False) -> Labels:
+    """Fuse ratings in [-1, 1] as ``mavfer-annotate fuse`` does without options.
+
+    Parameters
+    ----------
+    traces : sequence of Trace
+    every_frame : bool
+        Label the rated moments themselves, as the frames of a project's videos; else 30 a second.
+    """
+    options = FusionOptions(scale=1.0, rate_hz=None if every_frame else 30.0)
     return Labels(fuse(traces, options), {"method": "mean over raters", "options": {"lag_s": 0.0}})
 
 

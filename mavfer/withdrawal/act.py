@@ -100,7 +100,9 @@ def _without(value: Any, names: Names) -> Any:
     if isinstance(value, Mapping):
         return {k: _without(v, names) for k, v in value.items() if k not in gone}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_without(each, names) for each in value if each not in gone]
+        return [
+            _without(each, names) for each in value if not isinstance(each, str) or each not in gone
+        ]
     if isinstance(value, str) and names.pattern.search(value.encode()):
         return names.pattern.sub(b"(withdrawn)", value.encode()).decode()
     return value

@@ -126,8 +126,8 @@ def test_fusion_options_are_recorded(raters, tmp_path, capsys):
     assert (options["lag_s"], options["rate_hz"]) == (0.5, None)
     assert set(options["rater_lag_s"]) == {"R1", "R2", "R3"}
     assert "weights: mean CCC with each other rater" in provenance["method"]
-    assert len(provenance["fusion"]) == 4
-    assert sum(provenance["fusion"][0]["weights"]) == pytest.approx(1.0)
+    assert set(provenance["fusion"]) == {"S01", "S02"}
+    assert sum(provenance["fusion"]["S02"]["arousal"]["weights"]) == pytest.approx(1.0)
 
 
 def test_raters_of_whom_nobody_agrees_are_a_note(tmp_path, capsys):

@@ -85,7 +85,8 @@ def test_labels_are_frames_of_the_video(rated: Path, tmp_path: Path) -> None:
     assert labels.valence[10:15] == pytest.approx(bridged, abs=1e-6)
     assert labels.valence_sd is not None
     assert labels.valence_sd[0] == pytest.approx(np.sqrt(2) / 10)
-    (valence, arousal) = load_labels(output).provenance["fusion"]
+    fused = load_labels(output).provenance["fusion"]["v1"]
+    valence, arousal = fused["valence"], fused["arousal"]
     assert (valence["n_rated"], valence["n_interpolated"]) == (55, 5)
     assert arousal["raters"] == ["R1", "R2"]
 

@@ -1,0 +1,86 @@
+"""Labels as ``mavfer-annotate fuse`` and projects give them, in building and in withdrawal."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annotation.cli import main as annotate
+from annotation.labels import load_labels
+from annotation.project.event import Event
+from annotation.project.folder import create_project
+from annotation.project.people import add_rater
+from annotation.project.settings import Settings
+from annotation.project.task import find_task, open_page, store_events, submit
+from mavfer.build_cli import _labelling, build_parser
+from mavfer.withdrawal.act import act_on
+from mavfer.withdrawal.find import Item
+from mavfer.withdrawal.names import Names
+
+GONE, KEPT = "20260301-101500_P07", "20260301-111500_P08"
+N_FRAMES = 30
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Two raters said 4 and 8 of valence, -2 and 0 of arousal, throughout two videos."""
+    made = create_project(tmp_path / "study", Settings())
+    with made.database.write() as db:
+        for name in ("R1", "R2"):
+            add_rater(db, name, "A")
+        for session in (GONE, KEPT):
+            video = db.execute(
+                "INSERT INTO video (name, role, file, sha256, n_bytes, codec, width_px, height_px, "
+                "n_frames, rate_num, rate_den, start_ns, added_ns) "
+                "VALUES (?, 'rating', ?, '', 1, 'h264', 64, 48, ?, 30, 1, 1000, 0)",
+                (session, f"{session}.mp4", N_FRAMES),
+            ).lastrowid
+            for rater, valence, arousal in ((1, 4, -2), (2, 8, 0)):
+                row = db.execute(
+                    "INSERT INTO task (rater, video, dimensions, position, part) "
+                    "VALUES (?, ?, 'valence+arousal', 0, 0)",
+                    (rater, video),
+                ).lastrowid
+                task = find_task(db, int(row or 0))
+                assert task is not None
+                client = f"{rater}-{video}"
+                open_page(db, task, client=client, tab="t", take_over=False)
+                events = [
+                    Event(0, "play", 0, 0),
+                    Event(1, "set", 0, 0, "valence", valence, hand=True),
+                    Event(2, "set", 0, 0, "arousal", arousal, hand=True),
+                    Event(3, "pause", N_FRAMES - 1, 0),
+                ]
+                store_events(db, task, client, events)
+                task = find_task(db, task.id)
+                assert task is not None
+                submit(db, task, client, len(events))
+    made.database.close()
+    return made.path
+
+
+def test_a_project_is_labels_and_raters_of_a_store(project: Path, tmp_path: Path) -> None:
+    words = ["sessions", "--labels", str(project), "-o", str(tmp_path / "store.h5")]
+    labelling = _labelling(build_parser().parse_args(words))
+    assert labelling.gold is not None
+    gold = labelling.gold.sessions[KEPT]
+    assert len(gold) == N_FRAMES
+    assert gold.time_ns[0] == 1000
+    np.testing.assert_allclose(gold.valence, 0.6)
+    np.testing.assert_allclose(gold.arousal, -0.1)
+    assert {trace.rater for trace in labelling.raters[KEPT]} == {"R1", "R2"}
+    assert set(labelling.raters) == {GONE, KEPT}
+
+
+def test_what_was_fused_can_be_withdrawn(project: Path, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    assert annotate(["fuse", str(project), "-o", str(path), "--method", "ewe"]) == 0
+    assert GONE in path.read_text()
+    size = path.stat().st_size
+    act_on(Item("labels", path, "rewrite", size), Names("P07", sessions={GONE}))
+    assert "P07" not in path.read_text()
+    labels = load_labels(path)
+    assert set(labels.sessions) == {KEPT}
+    assert set(labels.provenance["fusion"]) == {KEPT}
+    assert labels.provenance["raters"] == ["R1", "R2"]
+    assert labels.provenance["sources"][0]["name"] == "study"
