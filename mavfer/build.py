@@ -223,5 +223,6 @@ def _options(plan: BuildPlan) -> dict[str, Any]:
         "label_lag_s": plan.labelling.lag_ns / 1e9,
         "fill_gaps_s": plan.fill_gaps_s,
         "identity": plan.identity,
+        "segment_rows": plan.segment_rows,
         "split": {k: sorted(v) if isinstance(v, frozenset) else v for k, v in split.items()},
     }

@@ -141,6 +141,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--workers", type=int, default=None, metavar="N", help="processes (default: one a core)"
     )
     how.add_argument(
+        "--segment-rows",
+        type=int,
+        default=None,
+        metavar="N",
+        help="rows of a piece of work, which an interrupted build repeats at most "
+        "(default: 128 of a session, 512 of a film)",
+    )
+    how.add_argument(
         "--scheduler",
         metavar="tcp://HOST:PORT",
         help="Dask scheduler whose workers take the place of --workers (mavfer[dask])",
@@ -293,6 +301,7 @@ def _plan(args: argparse.Namespace, sources: "Sequence[SourceFile]") -> "BuildPl
         tolerance_ns=round(args.tolerance_ms * 1e6),
         fill_gaps_s=args.fill_gaps,
         identity=not args.no_identity,
+        segment_rows=args.segment_rows,
         rig=None if args.calibration is None else load_rig_calibration(args.calibration),
         labelling=_labelling(args),
         provenance={

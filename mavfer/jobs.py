@@ -165,7 +165,8 @@ def _open(call: JobCall) -> None:
         n_samples = int(np.clip(math.ceil(n_rows / _ROWS_PER_SAMPLE), 1, _MOST_SAMPLES))
         sampled = [int((i + 0.5) * n_rows / n_samples) for i in range(n_samples)]
         subject = find_subject(_greys(source, sampled), count)
-    arrays = {"n_rows": np.array(n_rows), "segment_rows": np.array(source.segment_rows)}
+    segment_rows = call.plan.segment_rows or source.segment_rows
+    arrays = {"n_rows": np.array(n_rows), "segment_rows": np.array(segment_rows)}
     if subject is not None:
         arrays["subject"] = subject
     save_arrays(call.folder.rows, arrays)

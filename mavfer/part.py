@@ -75,6 +75,8 @@ class BuildPlan:
         interpolated place, marked as such; 0 fills nothing.
     identity : bool
         Tell the subject from other people by dlib's face descriptor.
+    segment_rows : int, optional
+        Rows of a piece of work; the source's own choice by default.
     """
 
     layout: StoreLayout
@@ -85,12 +87,15 @@ class BuildPlan:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     fill_gaps_s: float = 0.0
     identity: bool = True
+    segment_rows: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.fill_gaps_s <= MAX_FILLED_GAP_S:
             raise DatasetError(
                 f"gaps of up to {self.fill_gaps_s:g} s to fill: expected 0 to {MAX_FILLED_GAP_S:g}"
             )
+        if self.segment_rows is not None and self.segment_rows < 1:
+            raise DatasetError(f"segments of {self.segment_rows} rows: expected at least 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ def source_identity(file: SourceFile, plan: BuildPlan) -> dict[str, Any]:
         "tolerance_ns": plan.tolerance_ns,
         "fill_gaps_s": plan.fill_gaps_s,
         "identity": plan.identity,
+        "segment_rows": plan.segment_rows,
         "rig": None if plan.rig is None else _rig_digest(plan.rig),
         "labels": _digest([asdict(trace) for trace in labelling.traces(file.id)]),
         "label_lag_ns": labelling.lag_ns,
