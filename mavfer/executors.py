@@ -149,7 +149,7 @@ class DaskExecutor:
 
     def close(self) -> None:
         """Drop what waits."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False)
         self._client.close(timeout=_CONNECT_S)
 
 
