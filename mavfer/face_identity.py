@@ -74,20 +74,20 @@ def find_subject(greys: Iterable[NDArray[np.uint8]], count: LandmarkCount) -> De
     Returns
     -------
     (128,) float64 or None
-        None where no image shows a face.
+        None where the images show no face, or a single one: nobody to be confused with.
     """
-    people: list[_Person] = []
-    for grey in greys:
-        for box in _faces(grey):
-            seen = describe(grey, refined_landmarks(grey, box, count), count)
-            nearest = min(people, key=lambda p: distance_to(p.mean, seen), default=None)
-            if nearest is None or distance_to(nearest.mean, seen) > SAME_PERSON_DISTANCE:
-                nearest = _Person([], [])
-                people.append(nearest)
-            nearest.descriptors.append(seen)
-            nearest.sides_px.append(box.side_px)
-    if not people:
+    faces = [(grey, box) for grey in greys for box in _faces(grey)]
+    if len(faces) < 2:
         return None
+    people: list[_Person] = []
+    for grey, box in faces:
+        seen = describe(grey, refined_landmarks(grey, box, count), count)
+        nearest = min(people, key=lambda p: distance_to(p.mean, seen), default=None)
+        if nearest is None or distance_to(nearest.mean, seen) > SAME_PERSON_DISTANCE:
+            nearest = _Person([], [])
+            people.append(nearest)
+        nearest.descriptors.append(seen)
+        nearest.sides_px.append(box.side_px)
     return max(people, key=lambda p: (len(p.sides_px), np.mean(p.sides_px))).mean
 
 

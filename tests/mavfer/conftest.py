@@ -1,7 +1,8 @@
 """A reduced rig whose faces are large enough to be found, and one short session of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 from annotation.labels import Labels, SessionLabels, save_labels
 from calibration.rig import RigCalibration, save_rig_calibration
 from calibration.simulated import ideal_calibration
+from capture.frame import DeviceEvent, Frame
+from capture.recording import open_recording
 from capture.simulation.moment import Moment
 from capture.simulation.rig import SimulatedRig
 from capture.simulation.scene import SubjectScene
 from capture.simulation.virtual_session import write_virtual_session
+from capture.writer import RecordingWriter
 
 RATE_HZ = 4.0
 N_MOMENTS = 18
@@ -78,3 +82,53 @@ def laboratory(
         scenes[path.name] = scene
     save_labels(root / "labels.csv", Labels(labels))
     return Laboratory(tuple(sessions), root / "rig.yaml", root / "labels.csv", scenes)
+
+
+def record_anew(
+    session: Path,
+    root: Path,
+    edit: Callable[[Frame], Frame | None] = lambda frame: frame,
+    *,
+    events: Iterable[DeviceEvent] = (),
+    without: str = "",
+) -> Path:
+    """Copy `session` into `root`: frames edited (None drops), events added, a stream left out."""
+    path = root / session.name
+    path.mkdir(parents=True)
+    shutil.copy(session / "session.json", path)
+    for file in session.glob("*.mcap"):
+        recording = open_recording(file)
+        kept = {name: s for name, s in recording.streams.items() if name != without}
+        if not kept:
+            continue
+        specs = tuple(spec for spec in recording.info.streams if spec.name in kept)
+        frames = [stream.read(i) for stream in kept.values() for i in range(len(stream))]
+        with RecordingWriter(
+            path / file.name,
+            daemon=recording.daemon,
+            info=replace(recording.info, streams=specs),
+            session_uuid=recording.session_uuid,
+            host=recording.host,
+        ) as writer:
+            for probe in recording.probes:
+                writer.probe(probe)
+            for frame in sorted(frames, key=lambda f: (f.host_time_ns, f.stream)):
+                changed = edit(frame)
+                if changed is not None:
+                    writer.append(changed)
+                    writer.sync()
+            for event in events:
+                if event.stream in kept:
+                    writer.event(event)
+    return path
+
+
+@pytest.fixture
+def recorded_anew(laboratory: Laboratory, tmp_path: Path) -> Callable[..., Path]:
+    """`record_anew` of the laboratory's first session into a folder of its own."""
+
+    def anew(*args: object, **options: object) -> Path:
+        root = tmp_path / f"anew{len(list(tmp_path.glob('anew*')))}"
+        return record_anew(laboratory.sessions[0], root, *args, **options)  # type: ignore[arg-type]
+
+    return anew

@@ -49,8 +49,10 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
         address = json.loads(about.read_text())["address"]
         workers = [
             start(
-                ["worker", address, *local, "--no-nanny", "--nthreads", "1"]
-                + ["--local-directory", str(tmp_path / f"w{n}")],
+                [
+                    *("worker", address, *local, "--no-nanny", "--nthreads", "1"),
+                    *("--local-directory", str(tmp_path / f"w{n}")),
+                ],
                 tmp_path / f"w{n}.log",
             )
             for n in range(2)

@@ -168,9 +168,9 @@ def test_the_command_is_killed_with_its_workers_and_goes_on(
     process = subprocess.Popen(command, start_new_session=True)
     wait_until(lambda: len(list(work.glob("*/faces-*.npz"))) >= 2, lambda: process.poll() is None)
     workers = [
-        int(pid)
-        for pid in os.listdir("/proc")
-        if pid.isdigit() and parent_of(int(pid)) == process.pid
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and parent_of(int(entry.name)) == process.pid
     ]
     process.kill()
     process.wait()
