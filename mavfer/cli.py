@@ -7,13 +7,14 @@ from typing import TypeAlias
 
 from capture import terminal
 
-from .commands import check, importing, withdraw
+from .commands import check, importing, stats, withdraw
 
 _EPILOG = """\
 examples:
   mavfer info sessions/20260301-101500_S01
   mavfer info store.h5 --json
   mavfer check store.h5
+  mavfer stats store.h5 -o statistics
   mavfer import recola AVEC2016 -o recola.h5
   mavfer simulate subjects -o virtual --subjects 18 --clips 12
   mavfer simulate raters virtual/* -o raters.csv
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     importing.add(commands)
     check.add(commands)
+    stats.add(commands)
     simulate = commands.add_parser(
         "simulate",
         help="make virtual sessions and simulated raters",

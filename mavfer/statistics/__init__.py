@@ -1,0 +1,1 @@
+"""What a data set consists of: numbers, figures, a page."""
