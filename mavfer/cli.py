@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from capture import terminal
 
-from .commands import check, importing, stats, withdraw
+from .commands import check, export, importing, stats, withdraw
 
 _EPILOG = """\
 examples:
@@ -15,6 +15,7 @@ examples:
   mavfer info store.h5 --json
   mavfer check store.h5
   mavfer stats store.h5 -o statistics
+  mavfer export store store.h5 -o shared.h5 --purpose share
   mavfer import recola AVEC2016 -o recola.h5
   mavfer simulate subjects -o virtual --subjects 18 --clips 12
   mavfer simulate raters virtual/* -o raters.csv
@@ -40,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     importing.add(commands)
     check.add(commands)
     stats.add(commands)
+    export.add(commands)
     simulate = commands.add_parser(
         "simulate",
         help="make virtual sessions and simulated raters",

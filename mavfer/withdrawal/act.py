@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from annotation.strict_csv import COMMENT
 from capture.files import atomic_output, require_free_space, sync_folder
 from capture.session import MANIFEST_NAME
 
+from ..provenance import without_names
 from ..store_assembly import rewrite_store
 from ..store_file import open_hdf5
 from ..store_writer import SPARE_BYTES
@@ -95,17 +96,10 @@ def _rewrite_project(path: Path, names: Names) -> None:
 
 
 def _without(value: Any, names: Names) -> Any:
-    """Copy of a JSON value without list entries and keys that name the subject or a session."""
-    gone = {names.subject, *names.sessions, *names.uuids}
-    if isinstance(value, Mapping):
-        return {k: _without(v, names) for k, v in value.items() if k not in gone}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [
-            _without(each, names) for each in value if not isinstance(each, str) or each not in gone
-        ]
-    if isinstance(value, str) and names.pattern.search(value.encode()):
-        return names.pattern.sub(b"(withdrawn)", value.encode()).decode()
-    return value
+    """Copy a JSON value without the subject and the sessions, also where they stand in a text."""
+    kept = without_names(value, {names.subject, *names.sessions, *names.uuids})
+    text = names.pattern.sub(b"(withdrawn)", json.dumps(kept, ensure_ascii=False).encode())
+    return json.loads(text)
 
 
 _ACTIONS: dict[str, Callable[[Path, Names], None]] = {

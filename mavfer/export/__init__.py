@@ -1,0 +1,1 @@
+"""Clip stores for others: a subset by consent, tar shards, metadata."""
