@@ -123,7 +123,19 @@ def _label_histograms(facts: Facts) -> Figure | None:
         axes.axvline(0, color="0.6", linewidth=0.8)
         axes.set(xlabel=dimension, xlim=(-1, 1))
     figure.axes[0].set_ylabel("frames")
-    figure.axes[0].legend(fontsize=8, frameon=False)
+    handles = {
+        label: h
+        for a in figure.axes
+        for h, label in zip(*a.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        fontsize=8,
+        frameon=False,
+        ncols=3,
+        loc="outside upper center",
+    )
     return figure
 
 
