@@ -9,6 +9,7 @@ from typing import Any
 
 from .agreement_report import DimensionAgreement
 from .bootstrap import Interval
+from .mark import DERIVED_MARK
 from .sources import Ratings
 
 _MAX_NOTES = 8
@@ -37,6 +38,7 @@ def agreement_document(
         "format": AGREEMENT_FORMAT,
         "schema_version": AGREEMENT_SCHEMA_VERSION,
         "software_version": version("mavfer"),
+        "mark": DERIVED_MARK,
         "definitions": DEFINITIONS,
         "rate_hz": rate_hz,
         "scale": ratings.scale,

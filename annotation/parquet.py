@@ -3,7 +3,7 @@
 pyarrow is an extra (``pip install 'mavfer[parquet]'``): 150 MB that few need.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .errors import AnnotationError
 from .labels import LABELS_FORMAT, LABELS_SCHEMA_VERSION, Labels
+from .mark import DERIVED_MARK
 from .parquet_columns import (
     Names,
     import_pyarrow,
@@ -89,6 +90,7 @@ def save_ratings_parquet(
         "schema_version": RATINGS_SCHEMA_VERSION,
         "scale": ratings.scale,
         "sources": list(ratings.origins),
+        **_found_by(ratings.sessions),
     }
     write_table(path, pa.table(arrays), header, overwrite=overwrite)
     return len(values)
@@ -157,9 +159,15 @@ def save_labels_parquet(path: Path, labels: Labels, *, overwrite: bool = False) 
         "format": LABELS_FORMAT,
         "schema_version": LABELS_SCHEMA_VERSION,
         "provenance": dict(labels.provenance),
+        **_found_by(labels.sessions),
     }
     write_table(path, pa.table(arrays), header, overwrite=overwrite)
     return len(names)
+
+
+def _found_by(sessions: Iterable[str]) -> dict[str, Any]:
+    """Return what withdrawal looks for: the table itself is compressed."""
+    return {"mark": DERIVED_MARK, "sessions": sorted(sessions)}
 
 
 def _check_known(values: NDArray[np.float64], path: Path) -> None:

@@ -13,6 +13,7 @@ from capture.terminal import OnProgress
 
 from .agreement_report import DimensionAgreement, describe_agreement
 from .gold import Gold, count_values
+from .mark import DERIVED_MARK
 from .quality import QualityRules, flag_trace
 from .report_figures import (
     FANS_A_FIGURE,
@@ -107,7 +108,10 @@ def write_report(
     _definitions(page, rate_hz, n_resamples)
     if commands:
         page.commands(commands)
-    write_text_atomic(path, page.render(), overwrite=overwrite)
+    meta = f'<meta name="generator" content="{DERIVED_MARK}">'
+    write_text_atomic(
+        path, page.render().replace("<title>", f"{meta}<title>", 1), overwrite=overwrite
+    )
     return agreements
 
 

@@ -4,5 +4,6 @@ Withdrawal finds them by it: they can be made again, so they are removed as soon
 people withdraws.
 """
 
-DERIVED_MARK = "mavfer-derived-from-faces"
-"""Written into every such file: HTML and SVG metadata, a JSON key, a PNG text, a tar member."""
+from annotation.mark import DERIVED_MARK
+
+__all__ = ["DERIVED_MARK"]

@@ -12,10 +12,12 @@ from annotation.project.folder import create_project
 from annotation.project.people import add_rater
 from annotation.project.settings import Settings
 from annotation.project.task import find_task, open_page, store_events, submit
+from capture.session import MANIFEST_NAME, create_session
 from mavfer.build_cli import _labelling, build_parser
 from mavfer.withdrawal.act import act_on
 from mavfer.withdrawal.find import Item
 from mavfer.withdrawal.names import Names
+from mavfer.withdrawal.run import look_for
 
 GONE, KEPT = "20260301-101500_P07", "20260301-111500_P08"
 N_FRAMES = 30
@@ -84,3 +86,32 @@ def test_what_was_fused_can_be_withdrawn(project: Path, tmp_path: Path) -> None:
     assert set(labels.provenance["fusion"]) == {KEPT}
     assert labels.provenance["raters"] == ["R1", "R2"]
     assert labels.provenance["sources"][0]["name"] == "study"
+
+
+def test_pages_and_exports_of_ratings_are_found_by_a_withdrawal(
+    project: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    (root / GONE).mkdir(parents=True)
+    manifest = create_session(tmp_path / "elsewhere", subject="P07").path / MANIFEST_NAME
+    (root / GONE / MANIFEST_NAME).write_bytes(manifest.read_bytes())
+    of_ratings, of_labels = root / "ratings.parquet", root / "labels.parquet"
+    labels, page = tmp_path / "labels.csv", root / "report.html"
+    for words in (
+        ["fuse", project, "-o", labels],
+        ["export", project, "--format", "parquet", "-o", of_ratings],
+        ["export", labels, "--format", "parquet", "-o", of_labels],
+        ["agreement", project, "-o", root / "agreement.json"],
+        ["report", project, "-o", page, "--quiet"],
+        ["export", project, "--format", "afew-va", "-o", root / "json"],
+        ["export", project, "--format", "frames", "-o", root / "frames.csv"],
+    ):
+        assert annotate([str(word) for word in words]) == 0
+    found = {item.path: item.what for item in look_for("P07", [root]).items}
+    assert {
+        path.relative_to(root).as_posix() for path, what in found.items() if what == "remove"
+    } == {
+        *("ratings.parquet", "labels.parquet", "agreement.json", "report.html", GONE),
+        *(f"json/{rater}/{GONE}.json" for rater in ("R1", "R2")),
+    }
+    assert found[root / "frames.csv"] == f"rewrite without {4 * N_FRAMES} rows"
