@@ -1,4 +1,4 @@
-"""Raters for sessions whose truth is known: slow, biased, noisy and bound to a slider's steps.
+"""Raters for sessions whose truth is known: slow, biased, noisy, at times absent or asleep.
 
 A stand-in for people in demonstrations and tests. Human raters agree less: the paper reports a
 mean correlation of .42 (arousal) and .48 (valence) in Table III, and reaction times of 1 to 6 s
@@ -8,6 +8,7 @@ are usual; the defaults are milder since simulated sessions last seconds, not mi
 import hashlib
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ _LAG_SPREAD = 0.4
 _GAIN_RANGE = (0.85, 1.15)
 _BIAS_SD = 0.6
 _NOISE_MEMORY_S = 1.5
+_MISSING_MEMORY_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class RaterProfile:
         Standard deviation of a wandering error, in points of the scale.
     noise_memory_s : float
         Time after which the error has forgotten itself (first-order autoregression).
+    missing_share : float
+        Share of the time in which the rater says nothing, in stretches of seconds.
+    frozen_share : float
+        Share of every session, at its end, in which the slider stands still.
     """
 
     name: str
@@ -54,10 +60,23 @@ class RaterProfile:
     bias: float
     noise: float
     noise_memory_s: float
+    missing_share: float = 0.0
+    frozen_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        for what in ("missing_share", "frozen_share"):
+            if not 0 <= getattr(self, what) <= 1:
+                raise AnnotationError(f"{what} is {getattr(self, what):g}, expected 0 to 1")
 
 
 def draw_profile(
-    name: str, *, seed: int, lag_s: float = DEFAULT_LAG_S, noise: float = DEFAULT_NOISE
+    name: str,
+    *,
+    seed: int,
+    lag_s: float = DEFAULT_LAG_S,
+    noise: float = DEFAULT_NOISE,
+    missing_share: float = 0.0,
+    frozen_share: float = 0.0,
 ) -> RaterProfile:
     """Draw a rater: the same `seed` and `name` give the same person."""
     if not (0 <= lag_s <= MAX_TIME_S and math.isfinite(noise) and noise >= 0):
@@ -72,6 +91,8 @@ def draw_profile(
         bias=rng.normal(0.0, _BIAS_SD),
         noise=noise,
         noise_memory_s=_NOISE_MEMORY_S,
+        missing_share=missing_share,
+        frozen_share=frozen_share,
     )
 
 
@@ -81,8 +102,8 @@ def rate(
     """Let a rater judge a session.
 
     The rater sets the slider on the still first picture and only then lets it play, so that the
-    trace covers the truth from its first to its last moment; what is said follows what is shown
-    by the reaction time.
+    trace of one who misses nothing covers the truth from its first to its last moment; what is
+    said follows what is shown by the reaction time.
 
     Parameters
     ----------
@@ -113,8 +134,25 @@ def rate(
     rng = _generator(seed, profile.name, truth.session, truth.dimension)
     wandering = _autoregression(rng, time_ns, profile.noise_memory_s)
     said = RAW_SCALE * profile.gain * seen + profile.bias + profile.noise * wandering
-    slider = np.clip(_STEP * np.round(said / _STEP), -RAW_SCALE, RAW_SCALE)
-    return Trace(truth.session, profile.name, truth.dimension, time_ns, slider + 0.0)
+    slider = np.clip(_STEP * np.round(said / _STEP), -RAW_SCALE, RAW_SCALE) + 0.0
+    moving = round((1.0 - profile.frozen_share) * (len(slider) - 1))
+    slider[moving:] = slider[moving]
+    kept = _attentive(truth, profile, seed, time_ns)
+    return Trace(truth.session, profile.name, truth.dimension, time_ns[kept], slider[kept])
+
+
+def _attentive(
+    truth: Trace, profile: RaterProfile, seed: int, time_ns: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Moments at which the rater says something; one at least."""
+    if profile.missing_share == 0.0:
+        return np.ones(len(time_ns), dtype=np.bool_)
+    rng = _generator(seed, profile.name, truth.session, truth.dimension, "attention")
+    attention = _autoregression(rng, time_ns, _MISSING_MEMORY_S)
+    most: NDArray[np.bool_] = attention == np.max(attention)
+    if profile.missing_share == 1.0:
+        return most
+    return most | (attention > NormalDist().inv_cdf(profile.missing_share))
 
 
 def _generator(seed: int, *names: str) -> np.random.Generator:

@@ -155,6 +155,21 @@ def _add_raters(kinds: _Commands) -> None:
         help="wandering error, standard deviation in points of the scale (default: %(default)g)",
     )
     parser.add_argument(
+        "--missing",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the time in which a rater says nothing (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--frozen",
+        type=int,
+        default=0,
+        metavar="N",
+        help="raters, the last ones, whose slider stands still in the second half of every "
+        "session (default: %(default)s)",
+    )
+    parser.add_argument(
         "--rate-hz", type=float, default=10.0, help="ratings a second (default: %(default)g)"
     )
     parser.add_argument("--seed", type=int, default=0, help="who the raters are")
@@ -257,6 +272,8 @@ def _simulate_raters(args: argparse.Namespace) -> int:
             lag_s=args.lag_s,
             noise=args.noise,
             rate_hz=args.rate_hz,
+            missing_share=args.missing,
+            n_frozen=args.frozen,
             on_progress=on_progress,
         )
     save_traces(args.output, traces, overwrite=args.overwrite)

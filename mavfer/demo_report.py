@@ -1,17 +1,20 @@
 """``report.html`` of the demonstration: one page that shows what the toolkit did."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from annotation.labels import load_labels
 from annotation.raters_csv import load_traces
+from annotation.simulated_raters import DEFAULT_LAG_S as _LAG_S
 from capture.files import write_text_atomic
 from capture.report_page import Page
 from capture.session import Session, open_session
 
 from .demo_stages import StageResult
 from .report_figures import contact_sheet, label_figure, synchronisation_figure
+from .truth_scores import truth_scores
 
 _LEAD = (
     "One sitting from the trigger that starts three sensors to a trained network: record, "
@@ -183,10 +186,28 @@ def _labels(
     page.picture(figure, "Every rater's trace (thin) and the gold label (black).")
     dimensions = result["agreement"]["dimensions"]
     page.table(
-        ["dimension", "% positive", "RMSE of pairs", "CC", "CCC"],
+        ["dimension", "% positive", "RMSE of pairs", "CC", "CCC", "α", "α zero-mean"],
         [
-            [name, d["percent_positive"], d["mean_rmse"], d["mean_cc"], d["mean_ccc"]]
+            [name]
+            + [_or_dash(d[key]) for key in ("percent_positive", "mean_rmse", "mean_cc", "mean_ccc")]
+            + [_or_dash(d["teams"][0][key]) for key in ("alpha", "alpha_zero_mean")]
             for name, d in dimensions.items()
+        ],
+    )
+    gold = load_labels(folder / "sessions-labels.csv")
+    at_once, in_time = truth_scores(sessions, gold), truth_scores(sessions, gold, lag_s=_LAG_S)
+    page.paragraph(
+        "What no laboratory can do: the simulated subjects' feelings are known, so the gold labels "
+        "can be compared with them, as they are and with the raters' mean reaction time of "
+        f"{_LAG_S:g} s taken out.",
+    )
+    page.table(
+        ["gold label against truth", "moments", "RMSE", "CC", "CCC", "CCC, lag taken out"],
+        [
+            [name, one["n_moments"]]
+            + [_defined(one[key]) for key in ("rmse", "cc", "ccc")]
+            + [_defined(in_time[name]["ccc"])]
+            for name, one in at_once.items()
         ],
     )
     page.commands(stages["labels"].commands)
@@ -272,6 +293,10 @@ def _stage_times(page: Page, stages: Mapping[str, StageResult]) -> None:
     rows = [[stage.title, f"{stage.seconds_s:.0f} s"] for stage in stages.values()]
     total_s = sum(stage.seconds_s for stage in stages.values())
     page.table(["stage", "time"], [*rows, ["together", f"{total_s:.0f} s"]])
+
+
+def _defined(value: float) -> float | str:
+    return value if math.isfinite(value) else "–"
 
 
 def _or_dash(value: float | None) -> float | str:

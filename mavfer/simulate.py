@@ -19,6 +19,7 @@ REDUCED_SCALE: Mapping[str, float] = {"color": 0.45, "infrared": 0.6, "thermal":
 _BOARD_RATE_HZ = 10.0
 _HOLD_S = 0.5
 _MAX_RATERS = 100
+_FROZEN_SHARE = 0.5
 MAX_SEED = 1_000_000_000
 
 
@@ -75,9 +76,25 @@ def rate_sessions(
     lag_s: float,
     noise: float,
     rate_hz: float,
+    missing_share: float = 0.0,
+    n_frozen: int = 0,
     on_progress: OnProgress | None = None,
 ) -> list[Trace]:
     """Let simulated raters judge simulated sessions.
+
+    Parameters
+    ----------
+    sessions : sequence of Path
+    n_raters : int
+    seed : int
+        Who the raters are.
+    lag_s, noise, rate_hz : float
+        See `draw_profile` and `rate`.
+    missing_share : float
+        Share of the time in which a rater says nothing.
+    n_frozen : int
+        Raters, the last ones, whose slider stands still in the second half of every session.
+    on_progress : callable, optional
 
     Returns
     -------
@@ -91,8 +108,17 @@ def rate_sessions(
     """
     if not 1 <= n_raters <= _MAX_RATERS:
         raise DatasetError(f"{n_raters} raters asked for, expected 1 to {_MAX_RATERS}")
+    if not 0 <= n_frozen <= n_raters:
+        raise DatasetError(f"{n_frozen} frozen raters of {n_raters}, expected 0 to {n_raters}")
     profiles = [
-        draw_profile(f"R{number}", seed=seed, lag_s=lag_s, noise=noise)
+        draw_profile(
+            f"R{number}",
+            seed=seed,
+            lag_s=lag_s,
+            noise=noise,
+            missing_share=missing_share,
+            frozen_share=_FROZEN_SHARE if number > n_raters - n_frozen else 0.0,
+        )
         for number in range(1, n_raters + 1)
     ]
     traces: list[Trace] = []

@@ -65,3 +65,29 @@ def test_impossible_raters_are_refused():
         rate(truth(), draw_profile("R1", seed=0), seed=0, rate_hz=1e300)
     with pytest.raises(AnnotationError, match="rate_hz is 0"):
         rate(truth(), draw_profile("R1", seed=0), seed=0, rate_hz=0.0)
+
+
+def test_a_rater_misses_the_share_that_was_asked_for_in_stretches():
+    shown = Trace("S01", "truth", "valence", np.array([0, 4000 * S]), np.zeros(2))
+    profile = draw_profile("R1", seed=5, noise=0.0, missing_share=0.2)
+    said = rate(shown, profile, seed=5, rate_hz=4.0)
+    assert len(said) / 16001 == pytest.approx(0.8, abs=0.03)
+    gaps_s = np.diff(said.time_ns) / S
+    gaps_s = gaps_s[gaps_s > 0.3]
+    assert 100 < len(gaps_s) < 1600  # stretches of about a second, not single samples
+    whole = rate(shown, draw_profile("R1", seed=5, noise=0.0), seed=5, rate_hz=4.0)
+    assert np.array_equal(said.value, whole.at(said.time_ns))  # what is said is the same
+    assert len(rate(shown, draw_profile("R1", seed=5, missing_share=1.0), seed=5)) == 1
+
+
+def test_a_slider_freezes_where_it_is():
+    said = rate(truth(), draw_profile("R1", seed=1, frozen_share=0.5), seed=1, rate_hz=10.0)
+    half = len(said) // 2
+    assert np.all(said.value[half + 1 :] == said.value[-1])
+    assert len(set(said.value[:half])) > 5
+    still = rate(truth(), draw_profile("R1", seed=1, frozen_share=1.0), seed=1)
+    assert len(set(still.value)) == 1
+    with pytest.raises(AnnotationError, match="frozen_share is 2"):
+        draw_profile("R1", seed=1, frozen_share=2.0)
+    with pytest.raises(AnnotationError, match="missing_share is nan"):
+        draw_profile("R1", seed=1, missing_share=float("nan"))

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from annotation.agreement import ccc
+from annotation.fusion import fuse
+from annotation.fusion_options import FusionOptions
+from annotation.labels import Labels
 from annotation.raters_csv import load_traces
 from capture.clock import HostIdentity
 from capture.errors import MavferError
@@ -16,6 +19,7 @@ from mavfer.cli import main
 from mavfer.errors import DatasetError
 from mavfer.info import describe
 from mavfer.simulate import camera_scale, rate_sessions, read_truth, write_board
+from mavfer.truth_scores import truth_scores
 from mavfer.virtual_subjects import SubjectsPlan, write_clip, write_subjects
 
 TINY = SubjectsPlan(n_subjects=2, n_clips=2, n_frames=3, scale=0.2)
@@ -81,6 +85,32 @@ def test_raters_follow_the_truth_and_cover_every_frame(tmp_path):
         assert not np.any(np.isnan(said))
         if trace.dimension == "valence":
             assert ccc(said / 10, truth.at(frame_ns)) > 0.85
+
+
+def test_gold_labels_are_near_the_truth_and_nearer_without_the_lag(tmp_path):
+    path = write_session(tmp_path, 0.8 * np.sin(np.arange(300) / 30))
+    session = open_session(path)
+    traces = rate_sessions(
+        [path],
+        n_raters=6,
+        seed=1,
+        lag_s=0.5,
+        noise=1.0,
+        rate_hz=10.0,
+        missing_share=0.1,
+        n_frozen=1,
+    )
+    gold = Labels(fuse(traces, FusionOptions(min_raters=3)))
+    as_it_is = truth_scores([session], gold)["valence"]
+    in_time = truth_scores([session], gold, lag_s=0.5)["valence"]
+    assert 0.5 < as_it_is["ccc"] < in_time["ccc"]
+    assert in_time["cc"] > 0.9
+    assert in_time["n_moments"] < as_it_is["n_moments"] <= 300
+    nothing = truth_scores([session], Labels({}))["arousal"]
+    assert nothing["n_moments"] == 0
+    assert np.isnan(nothing["ccc"])
+    with pytest.raises(DatasetError, match="4 frozen raters of 3"):
+        rate_sessions([path], n_raters=3, seed=0, lag_s=0, noise=0, rate_hz=10, n_frozen=4)
 
 
 def test_raters_command_writes_what_fusion_reads(tmp_path, capsys):
