@@ -24,8 +24,8 @@ p { max-width: 46rem; margin: .5rem 0; }
 nav { margin: 1.2rem 0; font-size: .95rem; } nav a { margin-right: .9rem; white-space: nowrap; }
 a { color: var(--accent); }
 figure { margin: 1.2rem 0; }
-figure img { max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 4px;
-             background: #fff; }
+figure img, figure video { max-width: 100%; height: auto; background: #fff;
+                           border: 1px solid var(--line); border-radius: 4px; }
 figcaption { color: var(--soft); font-size: .92rem; max-width: 46rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums;
@@ -36,7 +36,12 @@ details { margin: .6rem 0; } summary { cursor: pointer; color: var(--soft); }
 pre { background: var(--box); padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; }
 """
 
-_MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+xml"}
+_MEDIA_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".svg": "image/svg+xml",
+    ".mp4": "video/mp4",
+}
 
 
 @dataclass(slots=True)
@@ -89,6 +94,16 @@ class Page:
         text = html.escape(caption)
         self._body.append(
             f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+        )
+
+    def film(self, path: Path, caption: str) -> None:
+        """Embed an MP4 file that a browser can play, with its caption."""
+        encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+        source = f"data:{_MEDIA_TYPES[path.suffix.lower()]};base64,{encoded}"
+        text = html.escape(caption)
+        self._body.append(
+            f'<figure><video src="{source}" controls loop muted playsinline aria-label="{text}">'
+            f"</video><figcaption>{text}</figcaption></figure>"
         )
 
     def commands(self, lines: Sequence[str]) -> None:

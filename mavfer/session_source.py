@@ -111,6 +111,7 @@ class SessionSource:
         self.notes: Mapping[str, Any] = {
             "consent": asdict(manifest.consent),
             "session_status": manifest.status,
+            **_light(manifest.rig),
             "damage": [
                 f"{name}.mcap breaks off or is damaged: {recording.damage}"
                 for name, recording in session.recordings.items()
@@ -296,3 +297,13 @@ def _require_rig(session: Session, rig: RigCalibration) -> None:
 def _eye_distance_px(T_crop_color: NDArray[np.float64], crop_px: int) -> float:
     """Outer corners of the eyes in the color image, which the alignment puts at fixed places."""
     return EYE_DISTANCE * crop_px / float(np.hypot(T_crop_color[0, 0], T_crop_color[1, 0]))
+
+
+def _light(rig: Mapping[str, Any]) -> dict[str, str]:
+    """Return the light of a simulated scene, which its rig names; nobody measured a real one's."""
+    scenes = [
+        rig.get("scene"),
+        *(s.get("options") for s in rig.get("sensor", ()) if isinstance(s, Mapping)),
+    ]
+    named = {scene.get("light") for scene in scenes if isinstance(scene, Mapping)} - {None}
+    return {"light": str(named.pop())} if len(named) == 1 else {}

@@ -45,7 +45,7 @@ class PreparedClips:
     Attributes
     ----------
     clips : dict of modality to (N, T, C, h, w) float32
-    labels : (N, K) float32
+    labels : (N, K) or (N, T, K) float32
     """
 
     def __init__(
@@ -121,7 +121,8 @@ class StreamedBatches:
         )
         for batch in loader:
             if batch is None:  # a batch of fewer clips than ranks
-                yield {}, torch.empty(0, len(self._model.outputs), device=self._device)
+                shape = (0, *self._dataset.labels.shape[1:])
+                yield {}, torch.empty(shape, device=self._device)
                 continue
             crops = {n: x.to(self._device, non_blocking=True) for n, x in batch.crops.items()}
             clips = prepare(crops, self._model, self._stats)

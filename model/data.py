@@ -1,6 +1,7 @@
 """Clips of a store as a torch dataset: integers through the loader, floats on the device."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -9,13 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from mavfer.clips import ClipRef
+from mavfer.clips import ClipRef, clip_starts
 from mavfer.splits import Split
 from mavfer.store import ClipStore
 from mavfer.store_schema import Dimension, StoreModality
 
 from .config import ModelConfig
 from .errors import ModelError
+
+GRID_HZ = 4.0
+"""Rate of the clips of the paper: 16 frames are 4 s."""
+_SAME_RATE = 1.25
+"""A store whose rate is at most so many times that of the grid is taken as it is."""
 
 
 class Batch(NamedTuple):
@@ -25,12 +31,32 @@ class Batch(NamedTuple):
     ----------
     crops : dict of modality to tensor
         color (B, T, H, W, 3) uint8; depth, thermal (B, T, H, W) uint16; without B for one clip.
-    labels : (B, K) float32
-        Mean of the clip's frame labels, a column for each of the config's outputs; NaN without.
+    labels : (B, K) or (B, T, K) float32
+        As the config's `label` says, a column for each of its outputs; NaN without. A category
+        is its number among the config's.
     """
 
     crops: dict[str, Tensor]
     labels: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoRows:
+    """The rows of one video that clips are cut from.
+
+    Attributes
+    ----------
+    rows : (M,) int64
+        Rows of the store: all of them, or those nearest to a grid of 4 Hz.
+    usable : mapping of str to (M,) bool
+        ``face`` and each modality: whether the row shows it.
+    labels : (M, K) float32
+        NaN where there is none.
+    """
+
+    rows: NDArray[np.int64]
+    usable: Mapping[str, NDArray[np.bool_]]
+    labels: NDArray[np.float32]
 
 
 class ClipDataset(Dataset[Batch]):
@@ -39,7 +65,9 @@ class ClipDataset(Dataset[Batch]):
     Attributes
     ----------
     clips : list of ClipRef
-    labels : (N, K) float32
+        `start` counts in the video's `rows`.
+    videos : mapping of video id to VideoRows
+    labels : (N, K) or (N, T, K) float32
     n_without_face, n_without_label : int
         Clips left out because too few of their frames show a face, or none has a label.
 
@@ -47,7 +75,8 @@ class ClipDataset(Dataset[Batch]):
     ----------
     store : ClipStore
     config : ModelConfig
-    split : {"train", "validation", "test"}
+    split : {"train", "validation", "test"}, optional
+        None: all videos.
     stride_frames : int
     min_valid_share : float
         Smallest share of a clip's frames that must show a face.
@@ -62,7 +91,7 @@ class ClipDataset(Dataset[Batch]):
         store: ClipStore,
         config: ModelConfig,
         *,
-        split: Split,
+        split: Split | None,
         stride_frames: int,
         min_valid_share: float,
         labelled: bool = True,
@@ -71,44 +100,52 @@ class ClipDataset(Dataset[Batch]):
         check_store(store, config)
         self._store = store
         self._config = config
-        self._usable: dict[str, dict[str, NDArray[np.bool_]]] = {}
         self.clips: list[ClipRef] = []
+        self.videos: dict[str, VideoRows] = {}
         self.n_without_face = self.n_without_label = 0
         labels: list[NDArray[np.float32]] = []
-        by_video: dict[str, NDArray[np.float32]] = {}
-        for ref in store.clips(split, stride_frames=stride_frames, clip_length=config.clip_length):
-            if subjects is not None and store.videos[ref.video_id].subject not in subjects:
+        for video in store.videos.values():
+            if split not in (None, video.split):
                 continue
-            rows = slice(ref.start, ref.start + config.clip_length)
-            if ref.video_id not in by_video:
-                self._usable[ref.video_id] = _usable_frames(store, ref.video_id, config)
-                by_video[ref.video_id] = frame_labels(store, ref.video_id, config.outputs)
-            face = self._usable[ref.video_id]["face"][rows]
-            if not face.any() or face.mean() < min_valid_share:
-                self.n_without_face += 1
+            if subjects is not None and video.subject not in subjects:
                 continue
-            label = _mean_of_known(by_video[ref.video_id][rows])
-            if labelled and not np.isfinite(label).all():
-                self.n_without_label += 1
-                continue
-            self.clips.append(ref)
-            labels.append(label)
-        self.labels = np.array(labels, np.float32).reshape(-1, len(config.outputs))
+            table = _video_rows(store, video.id, config)
+            self.videos[video.id] = table
+            length = config.clip_length
+            for start in clip_starts(len(table.rows), length, stride_frames=stride_frames):
+                rows = slice(start, start + length)
+                face = table.usable["face"][rows]
+                if not face.any() or face.mean() < min_valid_share:
+                    self.n_without_face += 1
+                    continue
+                label = clip_label(table.labels[rows], config)
+                known = np.isfinite(label)
+                if labelled and not (known.any() if label.ndim == 2 else known.all()):
+                    self.n_without_label += 1
+                    continue
+                self.clips.append(ClipRef(video.id, start))
+                labels.append(label)
+        n_columns = len(config.outputs)
+        shape = (config.clip_length, n_columns) if config.label == "frames" else (n_columns,)
+        self.labels = np.array(labels, np.float32).reshape(-1, *shape)
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> Batch:
         """Read one clip; frames without a face repeat the nearest frame that has one."""
-        ref, length = self.clips[index], self._config.clip_length
-        usable = self._usable[ref.video_id]
+        ref = self.clips[index]
+        table = self.videos[ref.video_id]
+        part = slice(ref.start, ref.start + self._config.clip_length)
+        rows = table.rows[part]
+        first, span = int(rows[0]), int(rows[-1] - rows[0]) + 1
         crops = {}
         for modality in self._config.modalities:
             frames = self._store.read(
-                ref.video_id, ref.start, length, cast(StoreModality, modality), copy=False
+                ref.video_id, first, span, cast(StoreModality, modality), copy=False
             )
-            known = usable[modality][ref.start : ref.start + length]
-            crops[modality] = torch.from_numpy(frames[nearest_known(known)])
+            chosen = rows[nearest_known(table.usable[modality][part])] - first
+            crops[modality] = torch.from_numpy(frames[chosen])
         return Batch(crops, torch.from_numpy(self.labels[index]))
 
 
@@ -133,10 +170,49 @@ def nearest_known(known: NDArray[np.bool_]) -> NDArray[np.int64]:
     return nearest
 
 
-def frame_labels(store: ClipStore, video_id: str, outputs: Sequence[str]) -> NDArray[np.float32]:
-    """Gold labels (N, K) of a video, a column for each output; NaN where there is none."""
-    columns = [store.labels(video_id, cast(Dimension, name)) for name in outputs]
+def frame_labels(store: ClipStore, video_id: str, config: ModelConfig) -> NDArray[np.float32]:
+    """Gold labels (N, K) of a video's rows, a column for each output; NaN where there is none."""
+    info = store.videos[video_id]
+    if config.categorical:
+        known = info.category in config.categories
+        number = config.categories.index(info.category) if known else np.nan
+        return np.full((info.n_frames, 1), number, np.float32)
+    columns = [store.labels(video_id, cast(Dimension, name)) for name in config.outputs]
     return np.stack(columns, 1)
+
+
+def categories_of(store: ClipStore) -> tuple[str, ...]:
+    """Return the categories of the training videos, sorted."""
+    found = {video.category for video in store.videos.values() if video.split == "train"}
+    return tuple(sorted(found - {""}))
+
+
+def clip_label(labels: NDArray[np.float32], config: ModelConfig) -> NDArray[np.float32]:
+    """Return the label of a clip from those of its frames (T, K): (K,), or (T, K) for all."""
+    if config.label == "frames":
+        return labels
+    if config.label == "mean" and not config.categorical:
+        return _mean_of_known(labels)
+    last: NDArray[np.float32] = labels[-1 if config.label == "last" else len(labels) // 2]
+    return last
+
+
+def grid_rows(time_ns: NDArray[np.int64], *, rate_hz: float) -> NDArray[np.int64]:
+    """Rows nearest to an even grid from the first row's time to the last one's.
+
+    Parameters
+    ----------
+    time_ns : (N,) int64, increasing, N >= 1
+    rate_hz : float
+    """
+    n_moments = int((time_ns[-1] - time_ns[0]) / 1e9 * rate_hz + 0.5) + 1
+    grid = time_ns[0] + np.round(np.arange(n_moments) * 1e9 / rate_hz).astype(np.int64)
+    after = np.searchsorted(time_ns, grid).clip(1, max(1, len(time_ns) - 1))
+    if len(time_ns) == 1:
+        return np.zeros(n_moments, np.int64)
+    nearer_before = grid - time_ns[after - 1] <= time_ns[after] - grid
+    rows: NDArray[np.int64] = np.where(nearer_before, after - 1, after)
+    return rows
 
 
 def check_store(store: ClipStore, config: ModelConfig) -> None:
@@ -154,12 +230,23 @@ def check_store(store: ClipStore, config: ModelConfig) -> None:
         )
 
 
-def _usable_frames(
-    store: ClipStore, video_id: str, config: ModelConfig
-) -> dict[str, NDArray[np.bool_]]:
+def _video_rows(store: ClipStore, video_id: str, config: ModelConfig) -> VideoRows:
     valid = store.valid(video_id)
     face = valid["face"]
-    return {"face": face} | {m: face & valid.get(m, face) for m in config.modalities}
+    time_ns = store.time_ns(video_id)
+    rows = np.arange(len(time_ns))
+    if config.rate == "4" and len(time_ns) > 1 and _measured_hz(time_ns) > _SAME_RATE * GRID_HZ:
+        rows = grid_rows(time_ns, rate_hz=GRID_HZ)
+    usable = {"face": face} | {m: face & valid.get(m, face) for m in config.modalities}
+    return VideoRows(
+        rows,
+        {name: flags[rows] for name, flags in usable.items()},
+        frame_labels(store, video_id, config)[rows],
+    )
+
+
+def _measured_hz(time_ns: NDArray[np.int64]) -> float:
+    return float(1e9 / max(1.0, float(np.median(np.diff(time_ns)))))
 
 
 def _mean_of_known(labels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,8 +1,7 @@
 """Evaluation as in section V.A: overlapping clips, their scores averaged frame by frame."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,124 +11,20 @@ from torch import Tensor
 from capture.terminal import OnProgress
 from mavfer.splits import Split
 from mavfer.store import ClipStore
+from mavfer.store_schema import StoreModality
 
 from .checkpoint import CheckpointInfo
 from .config import ModelConfig
 from .data import ClipDataset, collate, frame_labels
 from .errors import ModelError
-from .knock_out import (
-    KnockOut,
-    check_knock_out,
-    guide_partners,
-    uniform_attention,
-    zero_guides,
-)
+from .evaluation import AttentionExample, Evaluation, VideoPrediction
+from .knock_out import KnockOut, blank, partners, uniform_attention
 from .prediction import AttentionNetwork, Network, Prediction
 from .preprocess import prepare
-from .scores import Scores, score_outputs
 
-_MAX_EXAMPLES = 6
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VideoPrediction:
-    """Frame-wise predictions of one video.
-
-    Attributes
-    ----------
-    video_id, subject : str
-    time_s : (N,) float64
-    gold, predicted : (N, K) float32
-        A column for each output; gold is NaN where there is no label, predicted where the video
-        has no clip that shows a face.
-    n_interpolated : int
-        Frames that no clip predicted, filled from their neighbours in time.
-    """
-
-    video_id: str
-    subject: str
-    time_s: NDArray[np.float64]
-    gold: NDArray[np.float32]
-    predicted: NDArray[np.float32]
-    n_interpolated: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AttentionExample:
-    """One frame with the attention it got.
-
-    Attributes
-    ----------
-    video_id, subject : str
-    frame : int
-        Row of the video.
-    crops : dict of modality to (H, W[, 3]) arrays, as stored
-    attention : (h, w) float32
-        1 = as much as with uniform attention.
-    gold, predicted : float
-        First output, of the clip the frame is the middle of.
-    """
-
-    video_id: str
-    subject: str
-    frame: int
-    crops: dict[str, NDArray[Any]]
-    attention: NDArray[np.float32]
-    gold: float
-    predicted: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
-    """What an evaluation found.
-
-    Attributes
-    ----------
-    outputs : tuple of str
-    videos : tuple of VideoPrediction
-    examples : tuple of AttentionExample
-        At most six, of different subjects as far as they go.
-    n_clips, n_without_face : int
-        Clips predicted, and left out because too few frames show a face.
-    attention_contrast : float
-        Mean over clips of the sd of the attention over pixels (uniform = 1).
-    attention_between_clips : float
-        Mean over pixels of the sd between clips: near 0, every clip gets the same mask.
-    """
-
-    outputs: tuple[str, ...]
-    videos: tuple[VideoPrediction, ...]
-    examples: tuple[AttentionExample, ...]
-    n_clips: int
-    n_without_face: int
-    attention_contrast: float
-    attention_between_clips: float
-
-    def pooled(self) -> dict[str, Scores]:
-        """Score all frames of all videos together, by output: the headline."""
-        return score_outputs(
-            np.concatenate([v.predicted for v in self.videos]),
-            np.concatenate([v.gold for v in self.videos]),
-            self.outputs,
-        )
-
-    def by_video(self) -> dict[str, dict[str, Scores]]:
-        """Score each video on its own."""
-        return {v.video_id: score_outputs(v.predicted, v.gold, self.outputs) for v in self.videos}
-
-    def by_subject(self) -> dict[str, dict[str, Scores]]:
-        """Score the frames of each subject together."""
-        rows: dict[str, list[VideoPrediction]] = {}
-        for video in self.videos:
-            rows.setdefault(video.subject, []).append(video)
-        return {
-            subject: score_outputs(
-                np.concatenate([v.predicted for v in videos]),
-                np.concatenate([v.gold for v in videos]),
-                self.outputs,
-            )
-            for subject, videos in sorted(rows.items())
-        }
+_MAX_EXAMPLES = 4
+_MAX_EXAMPLE_ROWS = 1200
+"""Of longer videos only the beginning is shown."""
 
 
 @torch.inference_mode()
@@ -138,10 +33,12 @@ def evaluate(
     info: CheckpointInfo,
     store: ClipStore,
     *,
-    split: Split = "test",
+    split: Split | None = "test",
+    subjects: Collection[str] | None = None,
     stride_frames: int | None = None,
     knock_out: KnockOut | None = None,
     batch_size: int = 8,
+    groups: Mapping[str, Mapping[str, str]] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Predict every frame of a split.
@@ -152,11 +49,15 @@ def evaluate(
         On the device to use.
     info : CheckpointInfo
     store : ClipStore
-    split : {"train", "validation", "test"}
+    split : {"train", "validation", "test"}, optional
+        None: all videos.
+    subjects : collection of str, optional
+        Only these of the split.
     stride_frames : int, optional
         Between clips; half a clip by default, the paper's overlap of 8.
-    knock_out : str, optional
-        See `model.knock_out`.
+    knock_out : KnockOut, optional
+    groups : mapping of str to mapping of video id to str, optional
+        Further tables.
 
     Raises
     ------
@@ -164,11 +65,13 @@ def evaluate(
         The split has no clip that shows a face, or the store lacks a modality.
     """
     config = info.model
-    check_knock_out(knock_out, config)
+    knock_out = knock_out or KnockOut()
+    knock_out.check(config)
     dataset = ClipDataset(
         store,
         config,
         split=split,
+        subjects=subjects,
         stride_frames=stride_frames or max(1, config.clip_length // 2),
         min_valid_share=info.train.min_valid_share,
         labelled=False,
@@ -176,58 +79,63 @@ def evaluate(
     if not len(dataset):
         raise ModelError(
             f"{store.path.name} has no clip of {config.clip_length} frames with a face in its "
-            f"{split} split ({dataset.n_without_face} left out)",
+            f"{split or 'videos'} split ({dataset.n_without_face} left out)",
             remedy="choose another --split",
         )
     network.eval()
     runner = _Runner(network, info, dataset, knock_out, batch_size)
-    if knock_out == "mean-attention":
+    if knock_out.attention == "mean":
         runner.replacement = runner.mean_attention()
-    predicted = np.empty((len(dataset), len(config.outputs)), np.float32)
-    maps = np.empty((len(dataset), config.input_px, config.input_px), np.float32)
-    wanted = _example_clips(dataset, store)
-    middle = config.clip_length // 2
-    shown: dict[int, NDArray[np.float32]] = {}
+    shape = (config.clip_length,) if config.label == "frames" else ()
+    predicted = np.empty((len(dataset), *shape, config.n_scores), np.float32)
+    watch = _AttentionWatch(dataset, store, config) if config.facts.attention else None
     for rows, prediction in runner.batches():
         predicted[rows] = prediction.score.cpu().numpy()
-        density = _density(prediction, config)
-        maps[rows] = density.mean(0)[:, 0].cpu().numpy()
-        for position, row in enumerate(rows):
-            if row in wanted:
-                shown[row] = density[middle, position, 0].cpu().numpy()
+        if watch is not None and prediction.attention is not None:
+            watch.see(rows, prediction.attention)
         if on_progress is not None:
             on_progress(rows[-1] + 1, len(dataset))
     return Evaluation(
         outputs=config.outputs,
+        categories=config.categories,
         videos=tuple(_videos(store, dataset, predicted, config)),
-        examples=tuple(
-            _example(store, dataset, row, attention, predicted, middle, config)
-            for row, attention in shown.items()
-        ),
+        clip_length=config.clip_length,
+        examples=watch.examples(store) if watch else (),
         n_clips=len(dataset),
         n_without_face=dataset.n_without_face,
-        attention_contrast=float(maps.std((1, 2)).mean()),
-        attention_between_clips=float(maps.std(0).mean()),
+        attention_contrast=watch.contrast if watch else None,
+        attention_between_clips=watch.between_clips if watch else None,
+        groups=lights(store) | dict(groups or {}),
     )
 
 
+def lights(store: ClipStore) -> dict[str, dict[str, str]]:
+    """Group videos by the light that their notes name; empty where none does."""
+    known = {
+        video.id: str(video.notes["light"])
+        for video in store.videos.values()
+        if video.notes.get("light")
+    }
+    return {"light": known} if known else {}
+
+
 class _Runner:
-    """Runs the network over all clips, with one thing knocked out where that is asked for."""
+    """Runs the network over all clips, with something knocked out where that is asked for."""
 
     def __init__(
         self,
         network: Network,
         info: CheckpointInfo,
         dataset: ClipDataset,
-        knock_out: KnockOut | None,
+        knock_out: KnockOut,
         batch_size: int,
     ) -> None:
         self._network, self._info, self._dataset = network, info, dataset
         self._knock_out, self._batch_size = knock_out, batch_size
-        self._device = next(network.parameters()).device
-        self._partners: list[int] | None = None
-        if knock_out == "shuffle-guides":
-            self._partners = guide_partners(len(dataset))
+        parameter = next(network.parameters(), None)
+        self._device = torch.device("cpu") if parameter is None else parameter.device
+        self._shuffled = knock_out.shuffled(info.model)
+        self._partners = partners(len(dataset)) if self._shuffled else []
         self.replacement: Tensor | None = None
 
     def batches(self) -> Iterator[tuple[list[int], Prediction]]:
@@ -238,12 +146,11 @@ class _Runner:
     def mean_attention(self) -> Tensor:
         """Average the attention over all clips and steps, (1, 1, 1, h, w)."""
         total: Tensor | None = None
-        for rows, prediction in self.batches():
+        for _, prediction in self.batches():
             if prediction.attention is None:
                 raise ModelError(f"a {self._info.model.architecture} has no attention")
             part = prediction.attention.mean(0).sum(0) / len(self._dataset)
             total = part if total is None else total + part
-            del rows
         if total is None:
             raise ModelError("no clip to average the attention of")
         return total[None, None]
@@ -251,36 +158,103 @@ class _Runner:
     def _clips(self, rows: list[int]) -> dict[str, Tensor]:
         config = self._info.model
         samples = [self._dataset[row] for row in rows]
-        if self._partners is not None:
-            for row, sample in zip(rows, samples, strict=True):
-                partner = self._dataset[self._partners[row]]
-                sample.crops.update({name: partner.crops[name] for name in config.guides})
+        for row, sample in zip(rows, samples, strict=True) if self._shuffled else ():
+            partner = self._dataset[self._partners[row]]
+            sample.crops.update({name: partner.crops[name] for name in self._shuffled})
         crops = {name: x.to(self._device) for name, x in collate(samples).crops.items()}
         clips = prepare(crops, config, self._info.stats)
-        return zero_guides(clips, config) if self._knock_out == "zero-guides" else clips
+        return blank(clips, self._knock_out.blanked(config))
 
     def _predict(self, clips: dict[str, Tensor]) -> Prediction:
-        prediction: Prediction = self._network(clips)
-        target = clips[self._info.model.target]
+        config = self._info.model
         if not isinstance(self._network, AttentionNetwork):
-            # Without attention no pixel is preferred.
-            return Prediction(prediction.score, torch.ones_like(target[:, :, :1]))
-        if self._knock_out == "uniform-attention":
-            attention = uniform_attention(target[:, :, :1], self._info.model)
+            prediction: Prediction = self._network(clips)
+            return prediction
+        target = clips[config.target]
+        if self._knock_out.attention == "uniform":
+            attention = uniform_attention(target[:, :, :1], config)
         elif self.replacement is not None:
             attention = self.replacement.expand_as(target[:, :, :1])
         else:
-            return prediction
+            attention = self._network.attend(clips)
         return Prediction(self._network.recognise(target, attention), attention)
 
 
-def _density(prediction: Prediction, config: ModelConfig) -> Tensor:
-    """Scale attention so that 1 is uniform."""
-    attention = prediction.attention
-    if attention is None:
-        raise ModelError(f"a {config.architecture} has no attention")
-    pixels = attention.shape[-1] * attention.shape[-2]
-    return attention * pixels if config.attention == "literal" else attention
+class _AttentionWatch:
+    """Adds up what is told about attention, and keeps all of it for a few videos."""
+
+    def __init__(self, dataset: ClipDataset, store: ClipStore, config: ModelConfig) -> None:
+        self._dataset, self._config = dataset, config
+        shape = (config.input_px, config.input_px)
+        self._sum, self._squares = np.zeros(shape), np.zeros(shape)
+        self._contrast = 0.0
+        self._n_seen = 0
+        self._kept: dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
+        for video_id in _example_videos(dataset, store):
+            n_rows = min(len(dataset.videos[video_id].rows), _MAX_EXAMPLE_ROWS)
+            self._kept[video_id] = (np.zeros((n_rows, *shape)), np.zeros(n_rows, np.int64))
+
+    def see(self, rows: list[int], attention: Tensor) -> None:
+        """Take note of the attention (T, B, 1, h, w) of the clips `rows`."""
+        pixels = attention.shape[-1] * attention.shape[-2]
+        scale = {"literal": float(pixels), "residual": 0.5}.get(self._config.attention, 1.0)
+        density = (attention[:, :, 0].float() * scale).cpu().numpy().astype(np.float64)
+        maps = density.mean(0)
+        self._sum += maps.sum(0)
+        self._squares += (maps * maps).sum(0)
+        self._contrast += float(maps.std((1, 2)).sum())
+        self._n_seen += len(rows)
+        for position, row in enumerate(rows):
+            ref = self._dataset.clips[row]
+            if ref.video_id in self._kept:
+                total, count = self._kept[ref.video_id]
+                part = slice(ref.start, min(ref.start + len(density), len(total)))
+                total[part] += density[: max(0, part.stop - part.start), position]
+                count[part] += 1
+
+    @property
+    def contrast(self) -> float:
+        return self._contrast / self._n_seen
+
+    @property
+    def between_clips(self) -> float:
+        mean = self._sum / self._n_seen
+        variance = np.maximum(self._squares / self._n_seen - mean * mean, 0)
+        return float(np.sqrt(variance).mean())
+
+    def examples(self, store: ClipStore) -> tuple[AttentionExample, ...]:
+        modality = self._config.target
+        found = []
+        for video_id, (total, count) in self._kept.items():
+            covered = np.flatnonzero(count)
+            rows = self._dataset.videos[video_id].rows[covered]
+            first, span = int(rows[0]), int(rows[-1] - rows[0]) + 1
+            crops = store.read(video_id, first, span, cast(StoreModality, modality))
+            attention = (total[covered] / count[covered, None, None]).astype(np.float32)
+            found.append(
+                AttentionExample(
+                    video_id=video_id,
+                    subject=store.videos[video_id].subject,
+                    rows=rows,
+                    crops=crops[rows - first],
+                    modality=modality,
+                    attention=attention,
+                )
+            )
+        return tuple(found)
+
+
+def _example_videos(dataset: ClipDataset, store: ClipStore) -> list[str]:
+    """Choose of each subject the video in which most is felt, the first subjects first."""
+    liveliest: dict[str, tuple[float, str]] = {}
+    for video_id in dict.fromkeys(ref.video_id for ref in dataset.clips):
+        labels = dataset.videos[video_id].labels[:, 0]
+        known = labels[np.isfinite(labels)]
+        lively = float(known.std()) if len(known) else -1.0
+        subject = store.videos[video_id].subject
+        if subject not in liveliest or lively > liveliest[subject][0]:
+            liveliest[subject] = (lively, video_id)
+    return [video_id for _, video_id in list(liveliest.values())[:_MAX_EXAMPLES]]
 
 
 def _videos(
@@ -289,79 +263,101 @@ def _videos(
     by_video: dict[str, list[int]] = {}
     for row, ref in enumerate(dataset.clips):
         by_video.setdefault(ref.video_id, []).append(row)
-    for video_id, rows in by_video.items():
-        n_frames = store.videos[video_id].n_frames
-        starts = [dataset.clips[row].start for row in rows]
-        frames, n_interpolated = average_clips(
-            predicted[rows], starts, n_frames=n_frames, clip_length=config.clip_length
+    for video_id, clips in by_video.items():
+        table = dataset.videos[video_id]
+        starts = [dataset.clips[row].start for row in clips]
+        values, known = average_clips(
+            spread(predicted[clips], config), starts, usable=table.usable["face"]
         )
+        time_ns = store.time_ns(video_id)
+        frames, filled = onto_frames(values, known, table.rows, time_ns)
+        without_face = ~store.valid(video_id)["face"]
         yield VideoPrediction(
             video_id=video_id,
             subject=store.videos[video_id].subject,
-            time_s=store.time_ns(video_id) / 1e9,
-            gold=frame_labels(store, video_id, config.outputs),
+            time_ns=time_ns,
+            gold=frame_labels(store, video_id, config),
             predicted=frames,
-            n_interpolated=n_interpolated,
+            interpolated=filled | without_face,
+            n_without_face=int(without_face.sum()),
         )
 
 
-def average_clips(
-    scores: NDArray[np.float32], starts: list[int], *, n_frames: int, clip_length: int
-) -> tuple[NDArray[np.float32], int]:
-    """Spread clip scores over their frames and average where clips overlap.
+def spread(scores: NDArray[np.float32], config: ModelConfig) -> NDArray[np.float32]:
+    """Give clip scores (M, K) or (M, T, K) to the frames they stand for: (M, T, K), NaN elsewhere.
 
-    Frames that no clip covers take the value interpolated between their neighbours, or the
-    nearest one at either end.
+    A score for the last or the middle frame says nothing about the others.
+    """
+    if config.label == "frames":
+        return scores
+    length = config.clip_length
+    repeated = np.repeat(scores[:, None], length, 1)
+    if config.label in ("last", "center"):
+        stands_for = length - 1 if config.label == "last" else length // 2
+        others = np.arange(length) != stands_for
+        repeated[:, others] = np.nan
+    return repeated
+
+
+def average_clips(
+    scores: NDArray[np.float32], starts: list[int], *, usable: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Average the scores of clips where they overlap.
 
     Parameters
     ----------
-    scores : (M, K) float32, M >= 1
+    scores : (M, T, K) float32
+        NaN where a clip says nothing about a frame.
     starts : list of int
+        First row of every clip.
+    usable : (N,) bool
+        Rows that show a face; others keep no prediction.
 
     Returns
     -------
-    (n_frames, K) float32, and the number of frames that no clip covers
+    (N, K) float64, NaN where there is no prediction, and (N,) bool, where there is one
     """
-    total = np.zeros((n_frames, scores.shape[1]), np.float64)
-    count = np.zeros(n_frames, np.int64)
-    for value, start in zip(scores, starts, strict=True):
-        total[start : start + clip_length] += value
-        count[start : start + clip_length] += 1
-    covered = np.flatnonzero(count)
-    known = total[covered] / count[covered, None]
-    rows = np.arange(n_frames)
-    filled = np.stack([np.interp(rows, covered, column) for column in known.T], 1)
-    return filled.astype(np.float32), n_frames - len(covered)
+    length, n_columns = scores.shape[1:]
+    total = np.zeros((len(usable), n_columns), np.float64)
+    count = np.zeros(len(usable), np.int64)
+    for clip, start in zip(scores, starts, strict=True):
+        said = np.isfinite(clip).all(-1)
+        total[start : start + length] += np.where(said[:, None], clip, 0)
+        count[start : start + length] += said
+    known = (count > 0) & usable
+    if not known.any():  # labels of one frame a clip, and a face in none of those
+        known = count > 0
+    values = np.full_like(total, np.nan)
+    values[known] = total[known] / count[known, None]
+    return values, known
 
 
-def _example_clips(dataset: ClipDataset, store: ClipStore) -> set[int]:
-    """Choose clips of different subjects, then more, in a fixed order."""
-    subjects = [store.videos[ref.video_id].subject for ref in dataset.clips]
-    seen: dict[str, int] = {}
-    ranks = []
-    for row, subject in enumerate(subjects):
-        seen[subject] = seen.get(subject, -1) + 1
-        ranks.append((seen[subject], row))
-    return {row for _, row in sorted(ranks)[:_MAX_EXAMPLES]}
+def onto_frames(
+    values: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    time_ns: NDArray[np.int64],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Interpolate predictions of some rows, linearly in time, to all frames of a video.
 
+    Before the first and after the last prediction the nearest one is held.
 
-def _example(
-    store: ClipStore,
-    dataset: ClipDataset,
-    row: int,
-    attention: NDArray[np.float32],
-    predicted: NDArray[np.float32],
-    middle: int,
-    config: ModelConfig,
-) -> AttentionExample:
-    ref = dataset.clips[row]
-    crops = dataset[row].crops
-    return AttentionExample(
-        video_id=ref.video_id,
-        subject=store.videos[ref.video_id].subject,
-        frame=ref.start + middle,
-        crops={name: crops[name][middle].numpy() for name in config.modalities},
-        attention=attention,
-        gold=float(dataset.labels[row, 0]),
-        predicted=float(predicted[row, 0]),
-    )
+    Parameters
+    ----------
+    values : (M, K) float64
+    known : (M,) bool
+    rows : (M,) int64
+        Frames that `values` belong to.
+    time_ns : (N,) int64
+
+    Returns
+    -------
+    (N, K) float32, and (N,) bool: frames whose nearest row had no prediction
+    """
+    own_ns = time_ns[rows]
+    at, targets = own_ns[known].astype(np.float64), time_ns.astype(np.float64)
+    frames = np.stack([np.interp(targets, at, column) for column in values[known].T], 1)
+    after = np.searchsorted(own_ns, time_ns).clip(0, len(own_ns) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(time_ns - own_ns[before] < own_ns[after] - time_ns, before, after)
+    return frames.astype(np.float32), ~known[nearest]

@@ -19,7 +19,7 @@ def predict_clips(
     ranks: Ranks | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> NDArray[np.float32]:
-    """Predict every clip, (N, K) float32; the network is left in evaluation mode.
+    """Predict every clip, (N, K) or (N, T, K) float32; the network is left in evaluation mode.
 
     Ranks share the work, and each returns all of it.
     """
@@ -32,6 +32,9 @@ def predict_clips(
         batch, labels = clips.select(mine[start : start + batch_size])
         with autocast(dtype, labels.device):
             rows.append(network(batch).score.float())
-    scores = torch.cat(rows) if rows else clips.labels.new_zeros((0, clips.labels.shape[1]))
+    config = network.config
+    shape = (config.clip_length,) if config.label == "frames" else ()
+    empty = clips.labels.new_zeros((0, *shape, config.n_scores))
+    scores = torch.cat(rows) if rows else empty
     predicted: NDArray[np.float32] = ranks.whole(scores, n_clips).cpu().numpy()
     return predicted

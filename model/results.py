@@ -1,29 +1,35 @@
-"""The files of an evaluation: predictions.csv, metrics.json, traces.png, attention.png."""
+"""The files of an evaluation: numbers, predictions, pictures, a film and a page."""
 
-import csv
-import io
 import json
-import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from capture.files import OutputExistsError, all_or_none, write_text_atomic
+from capture.files import OutputExistsError, write_text_atomic
 
+from .attention_film import write_attention_film
 from .checkpoint import CheckpointInfo
-from .evaluate import Evaluation
-from .figures import draw_attention, draw_traces
-from .scores import Scores
+from .evaluation import Evaluation
+from .evaluation_page import evaluation_page
+from .figures import draw_attention, draw_confusion, draw_traces
+from .post_processing import FittedChain
+from .predictions_file import predictions_csv, predictions_table, write_parquet
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
+PARQUET = "predictions.parquet"
 TRACES = "traces.png"
 ATTENTION = "attention.png"
+FILM = "attention.mp4"
+CONFUSION = "confusion.png"
+REPORT = "report.html"
+_ALL = (METRICS, PREDICTIONS, PARQUET, TRACES, ATTENTION, FILM, CONFUSION, REPORT)
 
 
 def check_output(folder: Path, *, overwrite: bool) -> None:
     """Refuse, before any work, a folder that holds results already."""
-    for name in (METRICS, PREDICTIONS, TRACES, ATTENTION):
+    for name in _ALL:
         if (folder / name).exists() and not overwrite:
             raise OutputExistsError(
                 f"{folder / name} exists already",
@@ -31,26 +37,8 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
             )
 
 
-def summarise(
-    evaluation: Evaluation, info: CheckpointInfo, *, checkpoint: Path, split: str
-) -> dict[str, Any]:
-    """Return the JSON object of ``metrics.json``.
-
-    ``pooled`` is that of the first output; ``outputs`` holds, for each, ``pooled``,
-    ``video_mean`` (mean over videos longer than a clip, of what is defined: a video of one clip
-    has one prediction, which agrees with no trace) and the tables ``videos`` and ``subjects``.
-    """
-    pooled, videos, subjects = evaluation.pooled(), evaluation.by_video(), evaluation.by_subject()
-    longer = [v.video_id for v in evaluation.videos if len(v.predicted) > info.model.clip_length]
-    outputs = {
-        output: {
-            "pooled": pooled[output],
-            "video_mean": _mean(videos[name][output] for name in longer),
-            "subjects": {name: scores[output] for name, scores in subjects.items()},
-            "videos": {name: scores[output] for name, scores in videos.items()},
-        }
-        for output in evaluation.outputs
-    }
+def describe_run(info: CheckpointInfo, checkpoint: Path) -> dict[str, Any]:
+    """Return what the summary says about the network."""
     return {
         "checkpoint": str(checkpoint),
         "model": info.model.architecture,
@@ -60,66 +48,148 @@ def summarise(
         "step": info.step,
         "trained_on": info.store_fingerprint,
         "software_version": info.software_version,
+    }
+
+
+def summarise(
+    evaluation: Evaluation,
+    facts: Mapping[str, Any],
+    *,
+    split: str,
+    chain: FittedChain | None = None,
+) -> dict[str, Any]:
+    """Return the JSON object of ``metrics.json``.
+
+    ``pooled`` is that of the first output; ``outputs`` holds, for each, ``pooled``,
+    ``video_mean`` and ``video_sd`` (over videos longer than a clip, of what is defined) and the
+    tables ``videos``, ``subjects`` and ``groups``; under ``post_processed`` the first three once
+    more, after the chain.
+
+    Parameters
+    ----------
+    facts : mapping
+        About the network or whoever predicted.
+    chain : FittedChain, optional
+    """
+    pooled, videos, subjects = evaluation.pooled(), evaluation.by_video(), evaluation.by_subject()
+    groups = evaluation.by_group()
+    processed = evaluation.post_processed(chain.chains) if chain else None
+    outputs: dict[str, Any] = {}
+    for output in evaluation.outputs:
+        mean, spread = evaluation.over_videos(output)
+        entry: dict[str, Any] = {
+            "pooled": pooled[output],
+            "video_mean": mean,
+            "video_sd": spread,
+            "subjects": {name: scores[output] for name, scores in subjects.items()},
+            "videos": {name: scores[output] for name, scores in videos.items()},
+            "groups": {
+                group: {name: scores[output] for name, scores in table.items()}
+                for group, table in groups.items()
+            },
+        }
+        if processed is not None:
+            mean, spread = processed.over_videos(output)
+            entry["post_processed"] = {
+                "pooled": processed.pooled()[output],
+                "video_mean": mean,
+                "video_sd": spread,
+            }
+        outputs[output] = entry
+    return {
+        **facts,
         "split": split,
         "n_clips": evaluation.n_clips,
         "n_clips_without_face": evaluation.n_without_face,
         "n_frames": sum(len(v.predicted) for v in evaluation.videos),
-        "n_frames_interpolated": sum(v.n_interpolated for v in evaluation.videos),
+        "n_frames_interpolated": sum(int(v.interpolated.sum()) for v in evaluation.videos),
+        "n_frames_without_face": sum(v.n_without_face for v in evaluation.videos),
         "n_videos": len(evaluation.videos),
         "n_subjects": len(subjects),
-        "attention_contrast": round(evaluation.attention_contrast, 5),
-        "attention_between_clips": round(evaluation.attention_between_clips, 5),
+        "attention_contrast": _rounded(evaluation.attention_contrast),
+        "attention_between_clips": _rounded(evaluation.attention_between_clips),
+        "post_processing": None
+        if chain is None
+        else {
+            **chain.to_object(),
+            "fitted_on_scored_subjects": sorted(set(chain.subjects) & set(subjects)),
+        },
+        "categories": list(evaluation.categories),
+        "confusion": evaluation.confusion().tolist() if evaluation.categorical else None,
         "pooled": pooled[evaluation.outputs[0]],
         "outputs": outputs,
     }
 
 
 def write_results(
-    evaluation: Evaluation, summary: dict[str, Any], folder: Path, *, overwrite: bool
+    evaluation: Evaluation,
+    summary: dict[str, Any],
+    folder: Path,
+    *,
+    chain: FittedChain | None = None,
+    overwrite: bool,
 ) -> dict[str, str]:
-    """Write the four files into `folder`, or none of them; return their paths by kind."""
-    paths = [folder / name for name in (METRICS, PREDICTIONS, TRACES, ATTENTION)]
-    with all_or_none(paths):
-        _write_files(evaluation, summary, folder, overwrite=overwrite)
-    return {path.stem: str(path) for path in paths}
+    """Write all files into `folder`, or none of them; return their paths by kind.
+
+    Without attention there is no picture and no film of it; with categories there are no traces.
+    """
+    check_output(folder, overwrite=overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
+        written = _write_files(evaluation, summary, Path(partial), chain)
+        for name in _ALL:
+            (folder / name).unlink(missing_ok=True)
+        # The numbers come last: where they are, everything is.
+        for path in sorted(written, key=lambda p: p.name == METRICS):
+            path.rename(folder / path.name)
+    return {_kind(path): str(folder / path.name) for path in written}
 
 
 def _write_files(
-    evaluation: Evaluation, summary: dict[str, Any], folder: Path, *, overwrite: bool
-) -> None:
-    write_text_atomic(folder / PREDICTIONS, predictions_csv(evaluation), overwrite=overwrite)
-    title = f"{summary['model']} {'+'.join(summary['modalities'])}, {summary['split']} split"
-    if summary.get("knock_out"):
-        title += f", {summary['knock_out']}"
-    draw_traces(evaluation, folder / TRACES, title=title, overwrite=overwrite)
-    draw_attention(evaluation.examples, folder / ATTENTION, title=title, overwrite=overwrite)
+    evaluation: Evaluation, summary: dict[str, Any], folder: Path, chain: FittedChain | None
+) -> list[Path]:
+    processed = evaluation.post_processed(chain.chains) if chain else None
+    facts = {
+        key: summary.get(key) for key in ("checkpoint", "trained_on", "store", "split", "knock_out")
+    }
+    written = [folder / name for name in (METRICS, PREDICTIONS, PARQUET)]
+    write_text_atomic(folder / PREDICTIONS, predictions_csv(evaluation))
+    table = predictions_table(evaluation, processed)
+    write_parquet(table, folder / PARQUET, facts, overwrite=False)
+    title = headline(summary)
+    if evaluation.categorical:
+        draw_confusion(
+            evaluation.confusion(),
+            evaluation.categories,
+            folder / CONFUSION,
+            title=title,
+            overwrite=False,
+        )
+        written.append(folder / CONFUSION)
+    else:
+        draw_traces(evaluation, processed, folder / TRACES, title=title, overwrite=False)
+        written.append(folder / TRACES)
+    if evaluation.examples:
+        draw_attention(evaluation, folder / ATTENTION, title=title, overwrite=False)
+        write_attention_film(evaluation, folder / FILM, overwrite=False)
+        written += [folder / ATTENTION, folder / FILM]
+    page = evaluation_page(summary, title, {_kind(path): path for path in written})
+    write_text_atomic(folder / REPORT, page)
     text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
-    write_text_atomic(folder / METRICS, text, overwrite=overwrite)
+    write_text_atomic(folder / METRICS, text)
+    return [*written, folder / REPORT]
 
 
-def predictions_csv(evaluation: Evaluation) -> str:
-    """Return ``video,time_s,gold,predicted,dimension`` rows; a missing gold label is empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["video", "time_s", "gold", "predicted", "dimension"])
-    for video in evaluation.videos:
-        for k, dimension in enumerate(evaluation.outputs):
-            for time_s, gold, predicted in zip(
-                video.time_s, video.gold[:, k], video.predicted[:, k], strict=True
-            ):
-                label = f"{gold:.5f}" if math.isfinite(gold) else ""
-                writer.writerow(
-                    [video.video_id, f"{time_s:.3f}", label, f"{predicted:.5f}", dimension]
-                )
-    return out.getvalue()
+def headline(summary: Mapping[str, Any]) -> str:
+    """Name what was evaluated on one line."""
+    title = f"{summary['model']} {'+'.join(summary['modalities'])}".strip()
+    title += f", {summary['split']} split"
+    return title + (f", {summary['knock_out']}" if summary.get("knock_out") else "")
 
 
-def _mean(scores: Iterable[Scores]) -> Scores:
-    """Average each metric over the videos in which it is defined."""
-    rows = list(scores)
-    means: Scores = {"n": len(rows)}
-    for name in ("rmse", "cc", "ccc", "sd"):
-        values = [row[name] for row in rows]
-        known = [value for value in values if value is not None]
-        means[name] = sum(known) / len(known) if known else None
-    return means
+def _kind(path: Path) -> str:
+    return {PARQUET: "parquet", FILM: "film", REPORT: "report"}.get(path.name, path.stem)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 5)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from .catalogue import FACTS, Architecture
-from .config import DIMENSIONS, MODALITIES, ModelConfig, TrainConfig
+from .config import CATEGORY, DIMENSIONS, MODALITIES, ModelConfig, TrainConfig
 from .errors import ModelError
 from .presets import Preset, preset
 from .run_folder import RunFolder
 
-_NOT_SETTABLE = {"architecture", "modalities", "outputs"}
+_NOT_SETTABLE = {"architecture", "modalities", "outputs", "categories"}
 """Fields with an option of their own."""
 _FIXED_OPTIONS = (
     "checkpointing",
@@ -27,7 +27,9 @@ _LARGEST_CONFIG_BYTES = 1 << 20
 
 
 def chosen_configs(
-    args: argparse.Namespace, store_modalities: Sequence[str]
+    args: argparse.Namespace,
+    store_modalities: Sequence[str],
+    store_categories: Sequence[str] = (),
 ) -> tuple[str, ModelConfig, TrainConfig]:
     """Return preset and configurations that the options of ``mavfer-train`` ask for.
 
@@ -40,15 +42,19 @@ def chosen_configs(
         validate_every and ``set``, a list of KEY=VALUE.
     store_modalities : sequence of str
         Used where nothing names modalities.
+    store_categories : sequence of str
+        Of its training videos, used where nothing names categories.
     """
     file = read_config(args.config) if args.config else ConfigFile()
     name = args.preset or file.preset or _DEFAULTS["preset"]
     architecture = args.model or file.model.get("architecture") or _DEFAULTS["model"]
+    outputs = _outputs(args, file)
     model, train = preset(
         cast(Preset, name),
         architecture=cast(Architecture, architecture),
         modalities=_modalities(args, file, architecture, store_modalities),
-        outputs=_outputs(args, file),
+        outputs=outputs,
+        categories=_categories(args, file, outputs, store_categories),
     )
     options = {
         "seed": args.seed,
@@ -140,6 +146,22 @@ def _modalities(
     if architecture in FACTS and FACTS[architecture].modalities == "one":
         return ("color",)
     return tuple(name for name in MODALITIES if name in store)
+
+
+def _categories(
+    args: argparse.Namespace, file: ConfigFile, outputs: Sequence[str], store: Sequence[str]
+) -> tuple[str, ...]:
+    if tuple(outputs) != (CATEGORY,):
+        return ()
+    named = file.model.get("categories") or list(store)
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise ModelError(f"{args.config}: categories is {named!r}, expected a list of names")
+    if len(named) < 2:
+        raise ModelError(
+            f"the training videos have {len(named)} categories, expected at least 2",
+            remedy="build the store with --categories, or learn valence",
+        )
+    return tuple(named)
 
 
 def _outputs(args: argparse.Namespace, file: ConfigFile) -> tuple[str, ...]:

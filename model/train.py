@@ -13,6 +13,7 @@ from mavfer.store import ClipStore
 
 from .batches import BatchSource, PreparedBatches, PreparedClips, StreamedBatches
 from .checkpoint import CheckpointInfo
+from .closed_form import fit_closed_form
 from .config import ModelConfig, TrainConfig
 from .data import ClipDataset
 from .errors import CheckpointError, ModelError
@@ -69,7 +70,7 @@ class TrainResult:
 
     Attributes
     ----------
-    stopped : {"steps", "time", "patience"}
+    stopped : {"steps", "time", "patience", "fitted"}
     steps, best_step : int
     seconds_s, step_s : float
         Whole run, and the median of a step of this call.
@@ -156,7 +157,6 @@ def train(
     network.checkpointing = plan.train.checkpointing
     roles = subject_roles(store, plan.train)
     learn, validate = _datasets(store, plan, roles)
-    source = _source(learn, plan, info, ranks, on_read)
     held_out = PreparedClips(validate, plan.model, info.stats, device=plan.device)
     with ExitStack() as stack:
         if plan.tensorboard and ranks.is_first:
@@ -178,8 +178,13 @@ def train(
         )
         gpus = [plan.device] if plan.device.type == "cuda" else []
         stack.enter_context(torch.random.fork_rng(devices=gpus))
-        deadline_s = None if plan.max_seconds is None else started_s + plan.max_seconds
-        stopped = loop.run(source, deadline_s)
+        if plan.model.facts.closed_form:
+            fit_closed_form(network, learn, held_out, info, device=plan.device, on_read=on_read)
+            stopped = loop.conclude()
+        else:
+            deadline_s = None if plan.max_seconds is None else started_s + plan.max_seconds
+            source = _source(learn, plan, info, ranks, on_read)
+            stopped = loop.run(source, deadline_s)
     return TrainResult(
         stopped=stopped,
         steps=progress.step,

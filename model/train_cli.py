@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--target",
-        choices=("valence", "arousal", "both"),
+        choices=("valence", "arousal", "both", "category"),
         help="dimension to predict (default: valence)",
     )
     parser.add_argument("--seed", type=int, help="default: 0")
@@ -114,6 +114,7 @@ def _train(args: argparse.Namespace) -> int:
 
     from mavfer.store import open_store
 
+    from .data import categories_of
     from .device import chosen_device
     from .errors import ModelError
     from .pace import Pace
@@ -137,7 +138,7 @@ def _train(args: argparse.Namespace) -> int:
                 raise ModelError("--resume: which run?", remedy="name its folder with -o")
             preset, model, training = resumed_configs(args)
         else:
-            preset, model, training = chosen_configs(args, store.modalities)
+            preset, model, training = chosen_configs(args, store.modalities, categories_of(store))
         output: Path = args.output or default_output(model, training)
         plan = TrainPlan(
             model=model,
@@ -211,6 +212,7 @@ _STOPPED = {
     "steps": "all steps done",
     "time": "time budget used up",
     "patience": "no better validation for long enough",
+    "fitted": "solved in closed form",
 }
 
 
@@ -228,7 +230,7 @@ def _text(report: dict[str, Any], max_steps: int) -> list[str]:
     for output, scores in report["validation"].items():
         values = ", ".join(
             f"{name.upper()} {scores[name]:.3f}" if scores[name] is not None else f"{name} -"
-            for name in ("ccc", "cc", "rmse")
+            for name in (("accuracy", "uar") if "accuracy" in scores else ("ccc", "cc", "rmse"))
         )
         lines.append(f"best validation, step {report['best_step']}: {output} {values}")
     if not report["validation"]:

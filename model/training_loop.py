@@ -24,11 +24,11 @@ from .predict import predict_clips
 from .prediction import Network
 from .ranks import Ranks
 from .run_folder import Progress, RunFolder
-from .scores import CONSTANT_SD, score_outputs
+from .scores import CONSTANT_SD, score_clips
 
 logger = logging.getLogger(__name__)
 
-StopReason = Literal["steps", "time", "patience"]
+StopReason = Literal["steps", "time", "patience", "fitted"]
 OnValidation = Callable[[dict[str, Any]], None]
 _LOOK_EVERY = 20
 """Steps between looks at the loss on a GPU, where each look waits for the device."""
@@ -80,6 +80,8 @@ class TrainingLoop:
         self._loss_sum = torch.tensor(progress.loss_sum, dtype=torch.float64, device=device)
         self._started_s = time.monotonic()
         self._saved_s = self._started_s
+        frames = (info.model.clip_length,) if info.model.label == "frames" else ()
+        self._score_shape = (*frames, info.model.n_scores)
         self.constant_output = False
 
     def run(self, source: BatchSource, deadline_s: float | None) -> StopReason:
@@ -116,6 +118,13 @@ class TrainingLoop:
                     return "patience"
         return "steps"
 
+    def conclude(self) -> StopReason:
+        """Score and keep weights that were fitted in one go."""
+        if not self._progress.step:
+            self._progress.step = 1
+            self._validate()
+        return "fitted"
+
     def _out_of_patience(self) -> bool:
         patience = self._config.patience
         return patience is not None and self._progress.since_best >= patience
@@ -144,7 +153,7 @@ class TrainingLoop:
                 score = self._network(augmented).score
             score = score.float()
         else:
-            score = labels.new_zeros((0, labels.shape[1]))
+            score = labels.new_zeros((0, *self._score_shape))
         loss = training_loss(
             self._ranks.whole(score, n_rows),
             self._ranks.whole(labels, n_rows),
@@ -204,9 +213,10 @@ class TrainingLoop:
                 dtype=self._dtype,
             )
             gold = self._held_out.labels.cpu().numpy()
-            scores = score_outputs(predicted, gold, self._model.outputs)
+            scores = score_clips(predicted, gold, self._model)
             line["validation"] = scores
-            mean = float(np.mean([s["ccc"] or 0.0 for s in scores.values()]))
+            headline = "accuracy" if self._model.categorical else "ccc"
+            mean = float(np.mean([s[headline] or 0.0 for s in scores.values()]))
             best = mean > progress.best_score
             if best:
                 progress.best_score = mean

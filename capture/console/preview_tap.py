@@ -9,17 +9,15 @@ from collections.abc import Mapping
 import numpy as np
 import zmq
 
-from ..client import keep_alive
 from ..errors import MavferError
-from ..keys import Keys, is_ipv6
+from ..keys import Keys
 from ..messages import Preview
 from ..preview import decode_preview
-from ..wire import MAX_PAYLOAD_BYTES, unpack
+from ..preview_feed import subscribed
+from ..wire import unpack
 
 logger = logging.getLogger(__name__)
 
-_BACKLOG = 4
-"""Previews that wait here, then in the daemon; it drops the rest and never waits for a viewer."""
 _POLL_MS = 100
 _HEADER = struct.Struct("<I")
 
@@ -62,7 +60,7 @@ class PreviewTap:
                 for source in set(sockets) - wanted:
                     sockets.pop(source).close(linger=0)
                 for source in wanted - set(sockets):
-                    sockets[source] = _subscribe(context, *source)
+                    sockets[source] = subscribed(context, *source)
                 self._receive(list(sockets.values()))
             for socket in sockets.values():
                 socket.close(linger=0)
@@ -107,19 +105,3 @@ def to_browser(preview: Preview, payload: bytes) -> bytes:
     text = json.dumps(header).encode()
     body = image.astype("<u2").tobytes() if values else payload
     return _HEADER.pack(len(text)) + text + body
-
-
-def _subscribe(
-    context: "zmq.Context[zmq.Socket[bytes]]", address: str, keys: Keys | None
-) -> "zmq.Socket[bytes]":
-    socket = context.socket(zmq.SUB)
-    socket.linger = 0
-    socket.ipv6 = is_ipv6(address)
-    socket.rcvhwm = _BACKLOG
-    socket.maxmsgsize = MAX_PAYLOAD_BYTES
-    keep_alive(socket)
-    if keys is not None:
-        keys.secure_client(socket)
-    socket.subscribe(b"preview/")
-    socket.connect(address)
-    return socket

@@ -96,6 +96,27 @@ def film_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def film_entry() -> VideoEntry:
+    """Drawn faces of a subject T9."""
+    return video_entry("T9", 9, n_frames=50)
+
+
+@pytest.fixture(scope="session")
+def category_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of a store of color films of two emotions."""
+    path = tmp_path_factory.mktemp("model") / "categories.h5"
+    layout = StoreLayout(modalities=("color",), crop_px=CROP_PX, clip_length=16, rate_hz=4.0)
+    entries = []
+    for seed, subject in enumerate(SUBJECTS):
+        entry = video_entry(subject, seed, n_frames=16)
+        color = [FrameCrops({"color": frame.images["color"]}) for frame in entry.crops]
+        category = ("angry", "happy")[seed % 2]
+        entries.append(replace(entry, kind="video", crops=color, category=category))
+    write_store(path, entries, layout=layout, splits=SUBJECTS)
+    return path
+
+
+@pytest.fixture
 def store(store_path: Path) -> Iterator[ClipStore]:
     """Open the drawn store."""
     with open_store(store_path) as opened:

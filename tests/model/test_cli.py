@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from model import evaluate_cli, train_cli
-from model.knock_out import KNOCK_OUTS
 
 TINY = ("--set", "width=0.1", "--set", "input_px=16", "--set", "fc_units=8")
 
@@ -29,7 +28,7 @@ def test_from_store_to_checkpoint_to_results(
     result = json.loads(capsys.readouterr().out)
     assert set(result["outputs"]) == {"valence", "arousal"}
     assert result["pooled"]["n"] == 78
-    for name in ("predictions.csv", "metrics.json", "traces.png", "attention.png"):
+    for name in ("predictions.csv", "metrics.json", "traces.png", "attention.png", "report.html"):
         assert (out / name).stat().st_size > 500
     assert json.loads((out / "metrics.json").read_text())["pooled"] == result["pooled"]
 
@@ -43,14 +42,15 @@ def test_text_report_and_knock_out(
     run = tmp_path / "run"
     assert trained(store_path, run, "--max-seconds", "0") == 0
     assert "time budget used up" in capsys.readouterr().out
-    out = str(tmp_path / "evaluation")
-    arguments = [str(run), str(store_path), "-o", out, "--quiet", "--knock-out", "zero-guides"]
+    arguments = ["--run", str(run), "--store", str(store_path), "--quiet"]
+    arguments += ["--knock-out", "zero-guides", "--knockout", "color=blank"]
     assert evaluate_cli.main([*arguments, "--batch-size", "0"]) == 1
     assert "--batch-size is 0" in capsys.readouterr().err
-    assert not Path(out).exists()
+    assert not (run / "evaluation").exists()
     assert evaluate_cli.main(arguments) == 0
     text = capsys.readouterr().out
-    assert "zero-guides" in text
+    assert "guides=zero,color=blank" in text
+    assert (run / "evaluation" / "test-guides=zero-color=blank" / "report.html").is_file()
     assert "video mean" in text
 
 
@@ -114,8 +114,50 @@ def test_a_run_is_resumed_as_it_was_started(
     assert (report["steps"], report["modalities"]) == (7, ["thermal"])
 
 
-def test_help_lists_the_knock_outs_there_are() -> None:
-    assert evaluate_cli.KNOCK_OUTS == KNOCK_OUTS
+def test_results_go_into_the_run_folder_and_controls_beside_them(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert trained(store_path, run, "--modalities", "color,depth") == 0
+    capsys.readouterr()
+    base = ["--store", str(store_path), "--quiet", "--json", "--threads", "1"]
+    assert evaluate_cli.main([str(run), *base, "--controls"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result["controls"]) == {
+        *("guides=shuffle", "guides=zero", "attention=mean", "attention=uniform"),
+        *("color=blank", "depth=blank"),
+    }
+    assert (run / "evaluation" / "test" / "report.html").is_file()
+    assert (run / "post_processing.json").is_file()
+    assert result["post_processing"]["subjects"] == ["V0", "V1"]
+    theirs = str(run / "evaluation" / "test" / "predictions.parquet")
+    words = ["--predictions", theirs, *base, "-o", str(tmp_path / "theirs")]
+    assert evaluate_cli.main(words) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["pooled"]["ccc"] == pytest.approx(result["pooled"]["ccc"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["runs/x"], "STORE is missing"),
+        (["--store", "s.h5"], "RUN is missing"),
+        (["a", "s.h5", "--store", "t.h5"], "STORE is given twice"),
+        (["a", "--run", "b"], "RUN is given twice"),
+        (["--video", "v.mp4", "--live", "tcp://127.0.0.1:1"], "choose one"),
+        (["--video", "v.mp4", "--run", "a", "--store", "s.h5"], "takes no clip store"),
+        (["a", "s.h5", "--knockout", "guides=loud"], "known: guides=shuffle|zero"),
+        (["--predictions", "p.parquet", "--store", "s.h5"], "where to?"),
+        (["--predictions", "p.parquet", "--run", "r", "s.h5", "-o", "o"], "choose one"),
+    ],
+)
+def test_wrong_evaluations_are_one_line(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert evaluate_cli.main([*words, "--quiet"]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
 CONFIG = """\
@@ -189,3 +231,35 @@ def test_a_run_gets_a_folder_of_its_own(
     options = ["--model", "uran", "--seed", "3", "--steps", "1", "--threads", "1", "--quiet"]
     assert train_cli.main([str(store_path), *options, *TINY]) == 0
     assert (tmp_path / "runs" / "uran-color-seed3" / "checkpoint.safetensors").is_file()
+
+
+def test_categories_are_learned_and_scored(
+    category_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    options = ("--model", "uran", "--target", "category", "--set", "validate_every=2", "--json")
+    assert trained(category_store, run, *options) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["validation"]["category"]) == {"n", "accuracy", "uar", "sd"}
+    config = json.loads((run / "config.json").read_text())
+    assert config["model"]["categories"] == ["angry", "happy"]
+    words = [str(run), "--store", str(category_store), "--quiet", "--threads", "1"]
+    assert evaluate_cli.main(words) == 0
+    text = capsys.readouterr().out
+    assert "gold, predicted:" in text
+    assert "accuracy" in text
+
+
+def test_ridge_is_solved_not_trained(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    options = ["--model", "ridge", "--quiet", "--json", "--threads", "1"]
+    assert train_cli.main([str(store_path), "-o", str(run), *options]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["stopped"] == "fitted"
+    assert report["modalities"] == ["color", "depth", "thermal"]
+    assert report["validation"]["valence"]["ccc"] > 0.3
+    words = [str(run), "--store", str(store_path), "--quiet", "--json", "--threads", "1"]
+    assert evaluate_cli.main(words) == 0
+    assert json.loads(capsys.readouterr().out)["attention_contrast"] is None
