@@ -33,6 +33,15 @@ def in_use(handle: IO[bytes]) -> bool:
     return False
 
 
+def is_controlled(folder: Path) -> bool:
+    """Tell whether a controller runs the session in `folder`."""
+    try:
+        SessionLock(folder).release()
+    except ControlError:
+        return True
+    return False
+
+
 class SessionLock:
     """Held by the controller of a session, on the session's folder, while it runs.
 

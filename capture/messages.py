@@ -160,7 +160,7 @@ class Status:
     session_uuid, file : str or None
         Of the session it was armed for, and the name of its file.
     disk_free_bytes : int or None
-        Where it records; None before it is armed.
+        Where it records.
     disk_left_s : float or None
         For how long that lasts at the present rate; None while nothing is written.
     queue_latency_ms : float

@@ -200,6 +200,9 @@ class Recorder:
                 run.intake.watch(now_ns)
             streams = run.intake.status(now_ns) if run.intake else {}
             left_s = _disk_left_s(run, now_ns)
+            free_bytes = run.disk_free_bytes
+            if run.state == "idle":
+                free_bytes = _free_bytes(self._output)
             return Status(
                 name=self._config.name,
                 state=run.state,
@@ -213,7 +216,7 @@ class Recorder:
                 streams=streams,
                 session_uuid=run.session_uuid,
                 file=run.path.name if run.path is not None else None,
-                disk_free_bytes=run.disk_free_bytes,
+                disk_free_bytes=free_bytes,
                 disk_left_s=left_s,
                 queue_latency_ms=run.health.queue_latency_ms(now_ns),
                 cpu_share=run.health.cpu_share(),
@@ -409,6 +412,14 @@ def _remedy(error: Exception) -> str | None:
         return (
             _FULL_DISK_REMEDY  # others filled the disk faster than we look, or a quota is used up
         )
+    return None
+
+
+def _free_bytes(folder: Path) -> int | None:
+    """Return the bytes left where `folder` is or is to be made; None when nobody can tell."""
+    for place in (folder, *folder.absolute().parents):
+        with suppress(OSError):
+            return shutil.disk_usage(place).free
     return None
 
 

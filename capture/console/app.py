@@ -17,7 +17,7 @@ from ..session import Consent
 from ..session_plan import SessionPlan
 from .gate import SECURITY_HEADERS, Gate
 from .operator import Operator
-from .orders import MAX_BODY_BYTES, ArmOrder, MarkOrder, RestartOrder, read_order
+from .orders import MAX_BODY_BYTES, ArmOrder, MarkOrder, RestartOrder, SessionOrder, read_order
 from .past_sessions import past_sessions, session_report
 
 _STATIC = Path(__file__).parent / "static"
@@ -88,6 +88,16 @@ def make_app(
     @app.post("/api/restart")
     async def restart(request: Request) -> Response:
         operator.restart(read_order(RestartOrder, await _body(request)).sensor)
+        return _accepted()
+
+    @app.post("/api/resume")
+    async def resume(request: Request) -> Response:
+        operator.resume(read_order(SessionOrder, await _body(request)).session)
+        return _accepted()
+
+    @app.post("/api/close")
+    async def close(request: Request) -> Response:
+        operator.close_session(read_order(SessionOrder, await _body(request)).session)
         return _accepted()
 
     plain = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..close_session import close_session
 from ..config import RigConfig
 from ..controller import Controller
 from ..errors import ControlError, MavferError
@@ -17,6 +18,7 @@ from ..keys import Keys
 from ..session_plan import SessionPlan
 from ..snapshot import Snapshot
 from ..structure import encode
+from .past_sessions import left_open
 from .preview_tap import PreviewTap
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ class Operator:
     """
 
     def __init__(self, rig: RigConfig, root: Path, *, keys: Keys | None = None) -> None:
-        self._rig, self._keys = rig, keys
+        self._rig, self._root, self._keys = rig, root, keys
         self._controller = Controller(rig, root, keys=keys, on_snapshot=self._follow)
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._cancel = threading.Event()
@@ -115,6 +117,15 @@ class Operator:
         """Move on in the protocol."""
         self._ask(self._controller.next_stage)
 
+    def resume(self, name: str) -> None:
+        """Go on with a session whose controller died."""
+        self._cancel.clear()
+        self._ask(lambda: self._resume(name))
+
+    def close_session(self, name: str) -> None:
+        """End a session whose controller died."""
+        self._ask(lambda: self._close_session(name))
+
     def restart(self, name: str) -> None:
         """Begin anew with a sensor that failed."""
         self._ask(lambda: self._controller.reconnect(name))
@@ -125,6 +136,8 @@ class Operator:
     def _run(self) -> None:
         with self._controller:
             self._try(self._controller.connect)
+            for name in left_open(self._root):
+                self._say("error", f"{name} was left open: its controller died.")
             while not self._ended.is_set():
                 with suppress(queue.Empty):
                     while True:
@@ -158,6 +171,24 @@ class Operator:
             self._say("info", "Given up before the start; nothing was recorded.")
             return
         self._say("info", "All sensors are ready.")
+
+    def _resume(self, name: str) -> None:
+        try:
+            self._controller.resume(self._root / name, stop=self._cancel)
+        except KeyboardInterrupt:
+            self._say("info", f"Given up; {name} is as it was.")
+            return
+        self._say("info", f"{name} goes on.")
+
+    def _close_session(self, name: str) -> None:
+        if self._controller.snapshot.phase != "idle":
+            raise ControlError("sessions are closed while none is recorded")
+        self._say("info", f"Closing {name} …")
+        closing = close_session(self._root / name, keys=self._keys)
+        self._n_finished += 1
+        told = f"{name} was closed: {closing.manifest.status}."
+        unreached = "".join(f" {key}: {why}" for key, why in closing.unknown.items())
+        self._say("error" if unreached else "info", told + unreached)
 
     def _disarm(self) -> None:
         if self._controller.snapshot.phase == "armed":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import ConfigError
+from ..names import check_name
 from ..session import Kind
 from ..structure import decode
 
@@ -57,6 +58,16 @@ class RestartOrder:
     """Which sensor to begin anew with."""
 
     sensor: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOrder:
+    """Which session that was left open to resume or to close."""
+
+    session: str
+
+    def __post_init__(self) -> None:
+        check_name(self.session, what="session")
 
 
 def read_order(kind: type[_Order], body: bytes) -> _Order:

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -476,3 +477,10 @@ def test_a_sensor_that_does_not_close_is_an_error(
     with pytest.raises(CaptureError, match="does not end"):
         recorder.finish()
     sensor.close()
+
+
+def test_what_is_left_of_the_disk_is_known_before_anything_is_armed(
+    make: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    free = make(pattern()).status().disk_free_bytes
+    assert free == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.2)

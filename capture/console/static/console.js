@@ -132,7 +132,7 @@ function show(next) {
   if (state.n_finished !== finishedSeen) {
     if (finishedSeen >= 0) forgetConsent();
     finishedSeen = state.n_finished;
-    showSessions();
+    showSessions(order);
   }
 }
 

@@ -23,7 +23,21 @@ async function showReport(name) {
   report.hidden = false;
 }
 
-export async function showSessions() {
+// A session whose controller died waits to be resumed or closed.
+function offer(row, name, order) {
+  const cell = row.cells[1];
+  for (const [what, word] of [["resume", "Resume"], ["close", "Close"]]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain";
+    button.textContent = word;
+    button.dataset[what] = name;
+    button.addEventListener("click", () => order(what, { session: name }));
+    cell.append(" ", button);
+  }
+}
+
+export async function showSessions(order) {
   const answer = await fetch("/api/sessions");
   if (!answer.ok) return;
   body.replaceChildren();
@@ -37,8 +51,9 @@ export async function showSessions() {
     open.textContent = past.name;
     open.addEventListener("click", () => showReport(past.name));
     row.insertCell().append(open);
-    const word = past.status === "recording" ? "not closed" : past.status;
+    const word = past.left_open ? "left open" : past.status;
     cell(row, word, RESULT[past.status] ?? "bad").title = past.error ?? "";
+    if (past.left_open) offer(row, past.name, order);
     const total = (past.n_frames ?? 0) + (past.n_dropped ?? 0);
     cell(row, length(past.duration_s), "n");
     cell(row, total ? `${past.n_dropped} of ${total}` : "–", past.n_dropped ? "n warn" : "n");

@@ -2,12 +2,13 @@
 
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from capture.session import open_session, read_manifest
 
-from .conftest import Console
+from .conftest import Console, running_console
 
 
 def phase_is(page: Any, word: str) -> None:
@@ -103,3 +104,45 @@ def test_giving_up_leaves_nothing(page: Any, console: Console) -> None:
     phase_is(page, "READY")
     page.wait_for_selector("#notice >> text=nothing was recorded")
     assert not list(console.root.iterdir())
+
+
+def frames_are_more_than(page: Any, stream: str, number: int) -> None:
+    page.wait_for_function(
+        "([s, n]) => Number(/(\\d+) frames/.exec(document.querySelector("
+        "`figure[data-stream=${s}] .rate`)?.textContent)?.[1]) > n",
+        arg=[stream, number],
+    )
+
+
+def test_a_console_that_is_killed_is_replaced_and_its_session_goes_on(
+    page: Any, console: Console, tmp_path: Path
+) -> None:
+    for number, way in enumerate(("resume", "close")):
+        serve = running_console(tmp_path / "rig.toml", tmp_path) if number else nullcontext(console)
+        with serve as first:
+            page.goto(first.link)
+            arm(page, f"S0{number}")
+            page.click("#record")
+            frames_are_more_than(page, "thermal", 5)
+            first.process.kill()
+            phase_is(page, "NO CONNECTION")
+        with running_console(tmp_path / "rig.toml", tmp_path) as second:
+            page.goto(second.link)
+            page.wait_for_selector(f"#notice.error >> text=_S0{number} was left open")
+            if folder := os.environ.get("MAVFER_SCREENSHOTS"):
+                page.screenshot(path=f"{folder}/left-open.png")
+            page.click(f"[data-{way}$=_S0{number}]")
+            if way == "resume":
+                phase_is(page, "RECORDING")
+                frames_are_more_than(page, "thermal", 30)
+                page.locator("body").press("Shift+S")
+                page.wait_for_selector("#notice >> text=was saved: complete")
+            else:
+                page.wait_for_selector("#notice >> text=was closed: interrupted")
+            phase_is(page, "READY")
+            assert not page.locator(f"[data-{way}$=_S0{number}]").count()
+    sessions = [open_session(path) for path in sorted(console.root.iterdir())]
+    assert [s.manifest.status for s in sessions] == ["complete", "interrupted"]
+    for session in sessions:
+        assert set(session.recordings) == {"kinect2", "a65"}
+        assert all(stream.n_dropped == 0 for stream in session.streams.values())
