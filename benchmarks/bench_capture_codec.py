@@ -1,16 +1,23 @@
-"""Lossless 16-bit coding: time and ratio on depth-like, infrared-like and thermal-like images."""
+"""Lossless 16-bit coding: time and ratio on depth-like, infrared-like and thermal-like images.
+
+Ours beside PNG and what general compressors make of the raw pixels, one thread each.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import cv2
+import lz4.frame
 import numpy as np
+import zstandard
 
 from capture.codec import decode_z16, encode_z16
 
 from .figure import emit
 
 _ROUNDS = 40
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+_Coder = tuple[Callable[[np.ndarray], bytes], Callable[[bytes], object]]
 
 
 def _images() -> dict[str, np.ndarray]:
@@ -25,6 +32,24 @@ def _images() -> dict[str, np.ndarray]:
     return {name: image.astype(np.uint16) for name, image in scene.items()}
 
 
+def _peers() -> Mapping[str, _Coder]:
+    return {
+        "PNG level 1": (
+            lambda image: cv2.imencode(".png", image, _PNG)[1].tobytes(),
+            lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED),
+        ),
+        "zstd level 1": (lambda image: zstandard.compress(image.data, 1), zstandard.decompress),
+        "lz4": (lambda image: lz4.frame.compress(image.data), lz4.frame.decompress),
+    }
+
+
+def _measure(coder: _Coder, image: np.ndarray) -> tuple[float, float, float]:
+    encode, decode = coder
+    data = encode(image)
+    encode_ms, decode_ms = _median_ms(lambda: encode(image)), _median_ms(lambda: decode(data))
+    return encode_ms, decode_ms, image.nbytes / len(data)
+
+
 def _median_ms(work: Callable[[], object]) -> float:
     times = []
     for _ in range(_ROUNDS):
@@ -34,22 +59,17 @@ def _median_ms(work: Callable[[], object]) -> float:
     return float(np.median(times)) * 1e3
 
 
-def _emit(metric: str, ours: float, png: float, *, unit: str) -> None:
-    emit("capture_codec", metric, ours, unit=unit, peer=png, peer_name="PNG level 1")
-
-
 def main() -> None:
+    """Measure every coder on every image."""
     cv2.setNumThreads(1)
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    metrics = (("encode", "ms"), ("decode", "ms"), ("ratio", "x"))
     for name, image in _images().items():
-        data, (_, png) = encode_z16(image), cv2.imencode(".png", image, options)
-        ours_ms = _median_ms(lambda image=image: encode_z16(image))
-        png_ms = _median_ms(lambda image=image: cv2.imencode(".png", image, options))
-        _emit(f"encode_{name}", ours_ms, png_ms, unit="ms")
-        ours_ms = _median_ms(lambda data=data: decode_z16(data))
-        png_ms = _median_ms(lambda png=png: cv2.imdecode(png, cv2.IMREAD_UNCHANGED))
-        _emit(f"decode_{name}", ours_ms, png_ms, unit="ms")
-        _emit(f"ratio_{name}", image.nbytes / len(data), image.nbytes / len(png), unit="x")
+        ours = _measure((encode_z16, decode_z16), image)
+        for peer_name, coder in _peers().items():
+            theirs = _measure(coder, image)
+            for (metric, unit), own, peer in zip(metrics, ours, theirs, strict=True):
+                label = f"{metric}_{name}"
+                emit("capture_codec", label, own, unit=unit, peer=peer, peer_name=peer_name)
 
 
 if __name__ == "__main__":

@@ -100,6 +100,7 @@ class Daemon:
         self._contact_s = time.monotonic()
         self._session_uuid = ""
         self._previewed: dict[str, Frame] = {}
+        self._previews_cpu_ns = 0
         self._ended = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gate: ThreadAuthenticator | None = keys.start_gate(self._context) if keys else None
@@ -282,6 +283,7 @@ class Daemon:
         for spec, frame in self._recorder.latest_frames():
             if self._previewed.get(spec.name) is frame:
                 continue  # nothing new: the sensor is closed, or slower than we look
+            cpu_ns = time.thread_time_ns()
             self._previewed[spec.name] = frame
             body = Preview(
                 stream=spec.name,
@@ -292,6 +294,8 @@ class Daemon:
                 unit=spec.unit,
             )
             self._publish(Message(body, payload=encode_preview(frame.image)), spec.name)
+            self._previews_cpu_ns += time.thread_time_ns() - cpu_ns
+        self._recorder.spent_on_previews(self._previews_cpu_ns)
 
     def _publish(self, message: Message, detail: str) -> None:
         self._publisher.send_multipart(pack(message, detail=detail))

@@ -275,7 +275,7 @@ def _ask(machine: Machine, program: str) -> tuple[dict[str, Any], str]:
     """Run a little program; return what its lines of JSON say together, and why it said nothing."""
     try:
         done = subprocess.run(
-            [machine.python, "-c", program],
+            [machine.python, "-P", "-c", program],
             capture_output=True,
             timeout=_LIBRARY_TIMEOUT_S,
             check=False,

@@ -165,7 +165,7 @@ class Status:
         For how long that lasts at the present rate; None while nothing is written.
     queue_latency_ms : float
         What the slowest hundredth of the last seconds' frames waited, from arrival to written.
-    cpu_share : mapping of stage ("read", "encode", "write") to float
+    cpu_share : mapping of stage ("read", "encode", "write", "preview") to float
         Of one core.
     warnings : tuple of str
         What the operator should know now.

@@ -223,6 +223,12 @@ class Recorder:
                 warnings=tuple(_warnings(run.queue.share, left_s, streams)),
             )
 
+    def spent_on_previews(self, cpu_ns: int) -> None:
+        """Note how much processor time previews have taken in all."""
+        with self._lock:
+            if self._run.intake is not None:
+                self._run.health.spent("preview", self._clock.monotonic_ns(), cpu_ns)
+
     def latest_frames(self) -> list[tuple[StreamSpec, Frame]]:
         """Return the newest frame of every stream, for the preview."""
         with self._lock:

@@ -164,7 +164,7 @@ class Kinect2Sensor:
             if not delivering.wait(max(0.0, deadline_s - time.monotonic())):
                 raise SensorError(
                     f"{self._name}: no {pair} within {self._options.first_frame_s:g} s of starting",
-                    remedy=f"another USB 3 port or controller, its power supply: see {HOW_TO}",
+                    remedy=f"another USB 3 port or pipeline, its power supply: see {HOW_TO}",
                 )
         serial, firmware = device_texts(self._device)
         self._info = SensorInfo(
