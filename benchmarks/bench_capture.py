@@ -25,9 +25,9 @@ import numpy as np
 import zmq
 
 from capture.config import load_rig_config
+from capture.manifest import Manifest
 from capture.messages import Preview
 from capture.record_session import record_session
-from capture.session import Manifest
 from capture.snapshot import Snapshot
 from capture.wire import unpack
 

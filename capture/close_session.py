@@ -10,9 +10,10 @@ from .config import LOCAL
 from .errors import ControlError, MavferError
 from .file_lock import SessionLock
 from .keys import Keys
+from .manifest import Manifest, RecordingSummary, StreamSummary, read_manifest
 from .messages import Abort, Finish, Shutdown, Status, Stop
 from .recover import Recovery, recover_session
-from .session import Manifest, RecordingSummary, SessionFolder, StreamSummary, read_manifest
+from .session import SessionFolder
 from .terminal import OnProgress
 
 _ANSWER_S = 2.0

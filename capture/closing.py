@@ -7,9 +7,9 @@ from pathlib import Path
 from .clock import ClockProbe
 from .daemon_handle import DaemonHandle
 from .errors import MavferError
+from .manifest import RecordingSummary, SessionStatus
 from .recorder import part_name
 from .recording import open_recording
-from .session import RecordingSummary, SessionStatus
 from .summary import summarise_recording, summarise_report
 
 

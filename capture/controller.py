@@ -18,9 +18,10 @@ from .course import NEXT
 from .daemons import POLL_INTERVAL_S, Daemons
 from .errors import ControlError
 from .keys import Keys
+from .manifest import Manifest
 from .resumed_session import ResumedSession, reopen_session
 from .running_session import RunningSession
-from .session import Manifest, create_session
+from .session import create_session
 from .session_plan import SessionPlan
 from .snapshot import Phase, Snapshot
 from .structure import encode

@@ -14,8 +14,9 @@ from .errors import ConfigError, ControlError, MavferError, RecordingError
 from .file_client import FileClient
 from .file_copy import GatheredFile, OnGather, SessionCopy
 from .keys import Keys
+from .manifest import Manifest, RecordingSummary, read_manifest
 from .recording import open_recording
-from .session import Manifest, RecordingSummary, SessionFolder, read_manifest
+from .session import SessionFolder
 from .structure import decode
 from .summary import achieved_span, summarise_recording
 

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from .course import StageProgress
+from .manifest import Manifest, RecordingSummary, StreamSummary
 from .messages import Status, StreamStatus
-from .session import Manifest, RecordingSummary, StreamSummary
 from .snapshot import Phase, Snapshot
 
 _INTERACTIVE_INTERVAL_S = 0.2

@@ -9,9 +9,9 @@ from pathlib import Path
 from .config import RigConfig
 from .controller import Controller, OnSnapshot
 from .keys import Keys
+from .manifest import Consent, Kind, Manifest
 from .protocol import Protocol
 from .resumed_session import rig_of
-from .session import Consent, Kind, Manifest
 from .session_plan import SessionPlan
 
 

@@ -15,10 +15,11 @@ from .digest import PREFIX, digest_file
 from .errors import RecordingError
 from .file_lock import hold, in_use
 from .files import atomic_output, require_free_space, sync_folder
+from .manifest import MANIFEST_NAME, Manifest, RecordingSummary, read_manifest
 from .recording import Recording, open_recording
 from .rewrite import rewrite
 from .salvage import salvage
-from .session import MANIFEST_NAME, Manifest, RecordingSummary, SessionFolder, read_manifest
+from .session import SessionFolder
 from .summary import achieved_span, summarise_recording
 from .terminal import OnProgress
 from .writer import RECORDING_METADATA

@@ -13,11 +13,12 @@ from .course import Course
 from .daemon_handle import DaemonHandle
 from .daemons import Daemons
 from .errors import ConfigError, ControlError, RecordingError
+from .manifest import Manifest, read_manifest
 from .messages import Arm, Start
 from .protocol import Protocol
 from .recorder import MAX_PARTS, part_name
 from .running_session import START_LEAD_NS, Look, RunningSession
-from .session import Manifest, SessionFolder, read_manifest
+from .session import SessionFolder
 from .session_plan import SessionPlan
 from .structure import decode, encode
 

@@ -14,8 +14,9 @@ from .daemon_handle import DaemonHandle
 from .daemons import Daemons, join_failures
 from .errors import ControlError, RecordingError
 from .file_lock import SessionLock
+from .manifest import MANIFEST_NAME, SessionStatus
 from .messages import Arm, Finish, Mark, Start, Stop
-from .session import MANIFEST_NAME, SessionFolder, SessionStatus
+from .session import SessionFolder
 from .session_plan import SessionPlan
 from .snapshot import Phase
 from .structure import encode

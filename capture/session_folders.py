@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import RecordingError
-from .session import MANIFEST_NAME
+from .manifest import MANIFEST_NAME
 
 
 def session_folders(paths: Iterable[Path]) -> list[Path]:

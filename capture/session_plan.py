@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from .errors import ControlError
+from .manifest import Consent, Kind
 from .names import check_name
 from .protocol import Protocol
-from .session import Consent, Kind
 
 MAX_DURATION_S = 1e6
 """Eleven days: more is a typing error, and far from where nanoseconds overflow."""

@@ -8,9 +8,9 @@ import numpy as np
 from .clock import ClockProbe
 from .clock_track import ClockTrack, fit_host_track
 from .intake import RECORDER_DROP
+from .manifest import ClockSummary, RecordingSummary, StreamSummary
 from .messages import StreamStatus
 from .recording import RecordedStream, Recording
-from .session import ClockSummary, RecordingSummary, StreamSummary
 
 
 def summarise_recording(summary: RecordingSummary, recording: Recording) -> RecordingSummary:

@@ -10,7 +10,7 @@ from typing import Any
 
 from capture.errors import RecordingError
 from capture.files import OutputExistsError
-from capture.session import read_manifest
+from capture.manifest import read_manifest
 from capture.terminal import OnProgress
 
 from .errors import DatasetError

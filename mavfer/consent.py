@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from capture.errors import ConfigError, RecordingError
-from capture.session import Consent, read_manifest
+from capture.manifest import Consent, read_manifest
 from capture.structure import decode
 
 from .errors import DatasetError

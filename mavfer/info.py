@@ -125,7 +125,7 @@ def _session(path: Path) -> Facts:
 
 def _sessions(path: Path) -> Facts:
     """Count by manifest only: opening every recording of a large folder takes minutes."""
-    from capture.session import read_manifest
+    from capture.manifest import read_manifest
 
     counts: dict[str, int] = {}
     subjects: dict[str, int] = {}

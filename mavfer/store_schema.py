@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from capture.frame import MODALITIES, Modality
-from capture.session import Consent
+from capture.manifest import Consent
 
 from .errors import DatasetError
 from .splits import Split

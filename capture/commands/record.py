@@ -21,7 +21,7 @@ from .shared_options import load_keys, stop_on_signals
 
 if TYPE_CHECKING:
     from ..controller import OnSnapshot
-    from ..session import Manifest
+    from ..manifest import Manifest
 
 _EPILOG = """\
 examples:
@@ -124,9 +124,9 @@ def _begin(
     args: argparse.Namespace, stop: threading.Event, on_progress: "OnSnapshot"
 ) -> "tuple[Path, Manifest]":
     from ..config import RigConfig, load_rig_config
+    from ..manifest import Consent
     from ..protocol import load_protocol
     from ..record_session import record_session
-    from ..session import Consent
 
     return record_session(
         load_rig_config(args.rig) if args.rig else RigConfig.simulated(scene=args.kind),

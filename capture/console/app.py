@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
 from ..errors import ConfigError, MavferError
+from ..manifest import Consent
 from ..protocol import Protocol
-from ..session import Consent
 from ..session_plan import SessionPlan
 from .gate import SECURITY_HEADERS, Gate
 from .operator import Operator

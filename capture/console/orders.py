@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import ConfigError
+from ..manifest import Kind
 from ..names import check_name
-from ..session import Kind
 from ..structure import decode
 
 MAX_BODY_BYTES = 16_384

@@ -7,8 +7,8 @@ from typing import Any
 from ..errors import MavferError
 from ..file_lock import is_controlled
 from ..live import session_lines
+from ..manifest import MANIFEST_NAME, Manifest, read_manifest
 from ..names import check_name
-from ..session import MANIFEST_NAME, Manifest, read_manifest
 
 N_SHOWN = 30
 

@@ -10,9 +10,10 @@ from typing import Literal
 from ..clock import ClockProbe, HostIdentity
 from ..errors import ConfigError
 from ..frame import Frame
+from ..manifest import RecordingSummary
 from ..recording import open_recording
 from ..sensor import SensorInfo
-from ..session import RecordingSummary, SessionFolder, create_session
+from ..session import SessionFolder, create_session
 from ..summary import summarise_recording
 from ..terminal import OnProgress
 from ..writer import RecordingWriter

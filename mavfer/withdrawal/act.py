@@ -9,7 +9,7 @@ from typing import Any
 from annotation.labels import Labels, load_labels, save_labels
 from annotation.strict_csv import COMMENT
 from capture.files import atomic_output, require_free_space, sync_folder
-from capture.session import MANIFEST_NAME
+from capture.manifest import MANIFEST_NAME
 
 from ..provenance import without_names
 from ..store_assembly import rewrite_store

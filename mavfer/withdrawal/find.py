@@ -12,7 +12,7 @@ import h5py
 
 from annotation.labels import LABELS_FORMAT
 from annotation.strict_csv import COMMENT
-from capture.session import MANIFEST_NAME
+from capture.manifest import MANIFEST_NAME
 
 from ..derived import DERIVED_MARK
 from ..errors import DatasetError

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from capture.errors import RecordingError
+from capture.manifest import read_manifest
 from capture.recording import open_recording
-from capture.session import read_manifest
 
 DEADLINE_S = 90.0
 

@@ -8,8 +8,8 @@ import pytest
 
 from capture.cli import main
 from capture.live import session_lines, status_lines
+from capture.manifest import read_manifest
 from capture.messages import Status, StreamStatus
-from capture.session import read_manifest
 from capture.snapshot import Snapshot
 
 MakeRig = Callable[..., Path]

@@ -17,8 +17,8 @@ from capture.clock import ClockMap
 from capture.clock_gate import clock_complaint
 from capture.config import load_rig_config
 from capture.errors import ControlError
+from capture.manifest import read_manifest
 from capture.record_session import record_session
-from capture.session import read_manifest
 
 RIG = """
 schema_version = 1

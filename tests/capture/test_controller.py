@@ -18,8 +18,9 @@ from capture.config import load_rig_config
 from capture.controller import Controller
 from capture.errors import ConfigError, ControlError
 from capture.keys import Keys, create_keys
+from capture.manifest import read_manifest
 from capture.record_session import record_session
-from capture.session import open_session, read_manifest
+from capture.session import open_session
 from capture.session_plan import SessionPlan
 from capture.snapshot import Snapshot
 

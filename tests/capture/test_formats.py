@@ -10,10 +10,10 @@ from capture.clock import ClockProbe, HostIdentity
 from capture.config import RigConfig, SensorEntry
 from capture.course import SessionMark
 from capture.frame import StreamSpec
+from capture.manifest import ClockSummary, Consent, Manifest, RecordingSummary, StreamSummary
 from capture.protocol import Protocol, Stage
 from capture.sensor import SensorInfo
 from capture.sensors.test_pattern import PatternOptions
-from capture.session import ClockSummary, Consent, Manifest, RecordingSummary, StreamSummary
 
 FORMATS = Path(__file__).parents[2] / "docs" / "formats"
 PAGES: dict[str, list[type]] = {

@@ -27,10 +27,11 @@ from capture.file_copy import GatherProgress
 from capture.file_server import SessionFiles
 from capture.gather import Gathering, gather_session
 from capture.keys import Keys, create_keys
+from capture.manifest import read_manifest
 from capture.recording import open_recording
 from capture.recover import recover_recording
 from capture.sensor import SensorConfig
-from capture.session import SessionFolder, create_session, read_manifest
+from capture.session import SessionFolder, create_session
 from capture.structure import encode
 
 WriteRecording = Callable[..., Path]

@@ -6,8 +6,9 @@ import pytest
 
 from capture.errors import RecordingError
 from capture.info import describe_recording, describe_session, session_overview
+from capture.manifest import RecordingSummary
 from capture.recording import open_recording
-from capture.session import RecordingSummary, create_session
+from capture.session import create_session
 from capture.summary import summarise_recording
 
 WriteRecording = Callable[..., Path]

@@ -10,9 +10,10 @@ import pytest
 
 from capture.errors import RecordingError
 from capture.info import describe_session
+from capture.manifest import RecordingSummary
 from capture.parts import join_parts
 from capture.recording import open_recording
-from capture.session import RecordingSummary, Session, create_session, open_session
+from capture.session import Session, create_session, open_session
 from capture.summary import summarise_recording
 from capture.sync import match_nearest
 

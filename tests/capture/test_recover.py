@@ -17,10 +17,11 @@ from capture.cli import main
 from capture.clock import ClockProbe, HostIdentity
 from capture.errors import MavferError, RecordingError
 from capture.frame import DeviceEvent, Frame, StreamSpec
+from capture.manifest import RecordingSummary, read_manifest
 from capture.recording import open_recording
 from capture.recover import recover_recording, recover_session
 from capture.sensor import SensorInfo
-from capture.session import RecordingSummary, create_session, open_session, read_manifest
+from capture.session import create_session, open_session
 from capture.summary import summarise_recording
 from capture.writer import RECOVERED_METADATA, RecordingWriter
 

@@ -21,10 +21,11 @@ from capture.config import RigConfig, load_rig_config
 from capture.controller import Controller
 from capture.errors import ControlError, RecordingError
 from capture.gather import gather_session
+from capture.manifest import read_manifest
 from capture.record_session import resume_session
 from capture.recover import recover_session
 from capture.resumed_session import reopen_session, rig_of
-from capture.session import SessionFolder, create_session, open_session, read_manifest
+from capture.session import SessionFolder, create_session, open_session
 from capture.session_plan import SessionPlan
 from capture.structure import encode
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from capture.errors import ConfigError, RecordingError
-from capture.session import Consent, create_session, open_session, read_manifest
+from capture.manifest import Consent, read_manifest
+from capture.session import create_session, open_session
 
 WriteRecording = Callable[..., Path]
 NOON = datetime(2026, 7, 4, 12, 0, 0, tzinfo=UTC)

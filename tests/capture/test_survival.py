@@ -19,9 +19,10 @@ import pytest
 
 from capture.close_session import close_session
 from capture.errors import RecordingError
+from capture.manifest import read_manifest
 from capture.recording import open_recording
 from capture.recover import recover_session
-from capture.session import open_session, read_manifest
+from capture.session import open_session
 
 from .processes import daemons_of, is_gone
 

@@ -12,7 +12,8 @@ from annotation.project.folder import create_project
 from annotation.project.people import add_rater
 from annotation.project.settings import Settings
 from annotation.project.task import find_task, open_page, store_events, submit
-from capture.session import MANIFEST_NAME, create_session
+from capture.manifest import MANIFEST_NAME
+from capture.session import create_session
 from mavfer.build_cli import _labelling, build_parser
 from mavfer.withdrawal.act import act_on
 from mavfer.withdrawal.find import Item

@@ -6,7 +6,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from capture.session import open_session, read_manifest
+from capture.manifest import read_manifest
+from capture.session import open_session
 
 from .conftest import Console, running_console
 
