@@ -111,12 +111,25 @@ def read_project_traces(path: Path, *, include_unsubmitted: bool = False) -> tup
     return tuple(each.trace for each in ratings)
 
 
-def stored_ratings(db: sqlite3.Connection) -> Iterator[FrameRatings]:
-    """Yield the ratings of every task of a video that is no practice, empty ones too."""
+def stored_ratings(
+    db: sqlite3.Connection, *, task: int | None = None, practice: bool = False
+) -> Iterator[FrameRatings]:
+    """Yield the ratings of every task, empty ones too.
+
+    Parameters
+    ----------
+    db : Connection
+    task : int, optional
+        Only of this one.
+    practice : bool
+        Also of practice videos.
+    """
     tasks = db.execute(
         "SELECT task.id, task.video, task.dimensions, task.state, rater.name, rater.team "
         "FROM task JOIN rater ON rater.id = task.rater JOIN video ON video.id = task.video "
-        "WHERE video.role = 'rating' ORDER BY task.id"
+        "WHERE (:practice OR video.role = 'rating') AND (:task IS NULL OR task.id = :task) "
+        "ORDER BY task.id",
+        {"practice": practice, "task": task},
     ).fetchall()
     for row in tasks:
         video = find_video(db, row["video"])

@@ -14,7 +14,9 @@ from .ratings import split_dimensions
 State = Literal["open", "submitted"]
 LEASE_S = 15.0
 """A page that has not been heard of for so long does not keep others out."""
+RESUME_BEFORE_S = 2.0
 MAX_EVENTS_PER_TASK = 500_000
+_MOVES = ("play", "set", "seen", "pause")
 
 
 class BusyError(AnnotationError):
@@ -208,6 +210,18 @@ def comment_of(pages: Sequence[Sequence[Event]]) -> str:
     """Return what a rater last wrote beside the ratings."""
     said = [event.detail for page in pages for event in page if event.kind == "comment"]
     return said[-1] if said else ""
+
+
+def resume_frame(pages: Sequence[Sequence[Event]], n_frames: int, rate_hz: float) -> int:
+    """Return where to go on: a little before what was last seen, or the start if that is the end.
+
+    Of single frames, the one last judged.
+    """
+    moves = [event for event in (pages[-1] if pages else ()) if event.kind in _MOVES]
+    if not moves or moves[-1].frame >= n_frames - 1:
+        return 0
+    stepped = moves[-1].speed == 0
+    return max(0, moves[-1].frame - (0 if stepped else round(RESUME_BEFORE_S * rate_hz)))
 
 
 def _newest_page(db: sqlite3.Connection, task: int) -> sqlite3.Row | None:
