@@ -1,0 +1,1 @@
+"""The annotation server: pages for raters and the admin over a project's folder."""
