@@ -13,8 +13,9 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from capture.frame import Modality
+from capture.manifest import MANIFEST_NAME
 from capture.recording import RecordedStream
-from capture.session import MANIFEST_NAME, open_session
+from capture.session import open_session
 from capture.structure import encode
 
 from ..errors import AnnotationError

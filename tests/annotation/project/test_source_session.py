@@ -13,7 +13,8 @@ from annotation.project.add_video import add_video
 from annotation.project.folder import Project
 from annotation.project.source import open_source
 from capture.frame import Modality
-from capture.session import MANIFEST_NAME, Consent, SessionFolder, open_session, read_manifest
+from capture.manifest import MANIFEST_NAME, Consent, read_manifest
+from capture.session import SessionFolder, open_session
 from capture.simulation.rig import kinect2_rig
 from capture.simulation.scene import SubjectScene
 from capture.simulation.virtual_session import write_virtual_session
