@@ -31,7 +31,7 @@ from .pooling import (
     positive_sums,
     sample_sessions,
 )
-from .reliability import krippendorff_alpha, krippendorff_from_sums, krippendorff_sums
+from .reliability import krippendorff_from_sums, krippendorff_pooled, krippendorff_sums
 from .teams import TeamAgreement, describe_team, split_teams, undefined_teams
 from .trace import DIMENSIONS, Dimension, Trace
 
@@ -150,7 +150,8 @@ def _describe(
         for members in split_teams(sessions)
     )
     sums = _dimension_sums(sessions, by_session)
-    given = np.concatenate([each.values.ravel() for each in sessions])
+    values = [each.values for each in sessions]
+    given = np.concatenate([each.ravel() for each in values])
     return DimensionAgreement(
         dimension,
         percent_positive=percent_positive(given),
@@ -163,9 +164,9 @@ def _describe(
         mean_sagr=pair_mean(pairs, "sagr"),
         pooled_cc=pair_mean(pooled, "cc"),
         pooled_ccc=pair_mean(pooled, "ccc"),
-        krippendorff=_krippendorff(sessions, centred=False),
-        krippendorff_zero_mean=_krippendorff(sessions, centred=True),
-        krippendorff_ordinal=_krippendorff_ordinal(sessions),
+        krippendorff=krippendorff_pooled(values),
+        krippendorff_zero_mean=krippendorff_pooled([zero_mean(each) for each in values]),
+        krippendorff_ordinal=krippendorff_pooled(values, level="ordinal"),
         n_pairs=len(pairs),
         n_undefined_cc=sum(bool(np.isnan(pair.cc)) for pair in pairs),
         n_undefined_ccc=sum(bool(np.isnan(pair.ccc)) for pair in pairs),
@@ -219,23 +220,3 @@ def _describe_session(ratings: SessionRatings, pairs: Sequence[PairAgreement]) -
         mean_ccc=pair_mean(pairs, "ccc"),
         alpha=cronbach_alpha(ratings.values),
     )
-
-
-def _krippendorff(sessions: Sequence[SessionRatings], *, centred: bool) -> float:
-    shift = (
-        0.0 if centred else float(np.nanmean(np.concatenate([s.values.ravel() for s in sessions])))
-    )
-    tables = [zero_mean(each.values) if centred else each.values - shift for each in sessions]
-    return krippendorff_from_sums(np.sum([krippendorff_sums(table) for table in tables], axis=0))
-
-
-def _krippendorff_ordinal(sessions: Sequence[SessionRatings]) -> float:
-    """Ranks run over all sessions, so that these are put side by side, one row a rater."""
-    raters = sorted({name for each in sessions for name in each.raters})
-    table = np.full((len(raters), sum(each.values.shape[1] for each in sessions)), np.nan)
-    start = 0
-    for each in sessions:
-        rows = [raters.index(name) for name in each.raters]
-        table[rows, start : start + each.values.shape[1]] = each.values
-        start += each.values.shape[1]
-    return krippendorff_alpha(table, level="ordinal")

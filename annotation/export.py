@@ -26,6 +26,8 @@ RatingsFormat = Literal["csv", "frames", "parquet", "afew-va", "recola", "muse"]
 RATINGS_FORMATS: tuple[RatingsFormat, ...] = get_args(RatingsFormat)
 LABELS_FORMATS: tuple[str, ...] = ("parquet", "afew-va")
 _GOLD = "gold"
+_EXPORT_MARK = ".mavfer-export"
+"""Tells a folder that may be replaced from one with a study's only ratings."""
 _OBSERVED_OR_HELD = 2
 
 
@@ -129,6 +131,7 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     replaced = path.with_name(f".{path.name}.{token}.replaced")
     partial.mkdir()
     try:
+        (partial / _EXPORT_MARK).write_text("written by mavfer-annotate export\n")
         yield partial
         if path.exists():
             path.rename(replaced)
@@ -140,13 +143,17 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def _check_is_export(path: Path) -> None:
-    """Refuse to replace a folder that holds anything but what an export writes."""
-    for each in path.rglob("*"):
-        depth = len(each.relative_to(path).parts)
-        if each.is_symlink() or (each.is_file() and each.suffix not in (".json", ".csv")):
-            raise AnnotationError(f"{each} is no export: {path} is not replaced")
-        if each.is_dir() and depth > 1:
-            raise AnnotationError(f"{each} is no export: {path} is not replaced")
+    """Refuse to replace a folder that no export wrote, or that holds anything else by now."""
+    strange = [
+        each
+        for each in path.rglob("*")
+        if each.is_symlink()
+        or (each.is_dir() and each.parent != path)
+        or (each.is_file() and each.suffix not in (".json", ".csv") and each.name != _EXPORT_MARK)
+    ]
+    if not (path / _EXPORT_MARK).is_file() or strange:
+        what = f"holds {strange[0].relative_to(path)}" if strange else "was not written by export"
+        raise AnnotationError(f"{path} {what}: it is not replaced", remedy="choose a new folder")
 
 
 def _afew_va(folder: Path, ratings: Ratings, rate_hz: float, max_gap_s: float | None) -> int:

@@ -21,6 +21,7 @@ from .trace import DIMENSIONS, Dimension, Trace
 from .weights import RaterWeights, Weighting, rater_weights
 
 MAX_GRID_RATE_HZ = 1000.0
+MAX_MOMENTS = 20_000_000
 _WEIGHTED: dict[Method, Weighting] = {
     "ewe": "ewe",
     "ewe-leave-one-out": "ewe-leave-one-out",
@@ -133,6 +134,12 @@ def common_grid(traces: Sequence[Trace], rate_hz: float) -> NDArray[np.int64]:
     last_ns = max(int(trace.time_ns[-1]) for trace in traces)
     first_tick = math.ceil(first_ns * rate_hz / NS_PER_S)
     last_tick = math.floor(last_ns * rate_hz / NS_PER_S)
+    if last_tick - first_tick >= MAX_MOMENTS:
+        raise AnnotationError(
+            f"{(last_ns - first_ns) / NS_PER_S:.0f} s at {rate_hz:g} Hz are more than "
+            f"{MAX_MOMENTS} moments",
+            remedy="choose a lower rate",
+        )
     ticks = np.arange(first_tick, last_tick + 1, dtype=np.int64)
     return np.round(ticks * (NS_PER_S / rate_hz)).astype(np.int64)
 
@@ -198,10 +205,20 @@ def _moments(
     """Return the times that get a label: of the session, hence not before its start."""
     if options.rate_hz is None:  # the moments shown, which no reaction time moves
         time_ns = np.unique(np.concatenate([trace.time_ns for trace in traces]))
+        time_ns = _mark_gaps(time_ns, options.max_gap_s)
     else:
         ends = [trace.time_ns[[0, -1]] for trace in shifted]
         time_ns = np.unique(np.concatenate([common_grid(shifted, options.rate_hz), *ends]))
     return time_ns[time_ns >= 0]
+
+
+def _mark_gaps(time_ns: NDArray[np.int64], max_gap_s: float | None) -> NDArray[np.int64]:
+    """Add a moment inside every gap that is not bridged: its row says that nothing is known."""
+    if max_gap_s is None:
+        return time_ns
+    wide = np.flatnonzero(np.diff(time_ns) > max_gap_s * NS_PER_S)
+    middle = time_ns[wide] + (time_ns[wide + 1] - time_ns[wide]) // 2
+    return np.union1d(time_ns, middle)
 
 
 def _fuse_dimension(

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from capture import terminal
@@ -20,6 +21,24 @@ from .info import describe_labels
 from .labels import is_labels, load_labels, save_labels
 from .raters_csv import save_traces
 from .sources import Ratings, load_ratings
+
+
+def _check_output(output: Path | None, sources: Sequence[Path]) -> None:
+    """Refuse to write over what is read, into a project, or a folder around what is read."""
+    check_not_input([output], sources)
+    if output is None:
+        return
+    for source in sources:
+        inside, around = output.resolve(), source.resolve()
+        if source.is_dir() and inside.is_relative_to(around):
+            raise AnnotationError(
+                f"{output} lies inside {source}, which is read", remedy="choose another output"
+            )
+        if around.is_relative_to(inside):
+            raise AnnotationError(
+                f"{output} is a folder around {source}, which is read",
+                remedy="choose another output",
+            )
 
 
 def _load(args: argparse.Namespace) -> Ratings:
@@ -43,7 +62,7 @@ def _options(args: argparse.Namespace, ratings: Ratings) -> FusionOptions:
 
 def fuse(args: argparse.Namespace) -> int:
     """Write gold labels."""
-    check_not_input([args.output], args.sources)
+    _check_output(args.output, args.sources)
     ratings = _load(args)
     gold = make_gold(ratings, _options(args, ratings), align_max_s=args.align_raters)
     save_labels(args.output, gold.labels, overwrite=args.overwrite)
@@ -86,7 +105,7 @@ def _lag_lines(gold: Gold) -> list[str]:
 
 def agreement(args: argparse.Namespace) -> int:
     """Print, and perhaps write, how well raters agree."""
-    check_not_input([args.output], args.sources)
+    _check_output(args.output, args.sources)
     ratings = _load(args)
     reports = describe_agreement(
         ratings.traces,
@@ -110,7 +129,7 @@ def report(args: argparse.Namespace) -> int:
     """Write the page."""
     from .report import write_report  # matplotlib takes its time
 
-    check_not_input([args.output], args.sources)
+    _check_output(args.output, args.sources)
     ratings = _load(args)
     gold = make_gold(ratings, _options(args, ratings), align_max_s=args.align_raters)
     with terminal.progress("report", enabled=not args.quiet) as on_progress:
@@ -139,7 +158,7 @@ def _resamples(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace) -> int:
     """Write ratings or labels for another tool."""
-    check_not_input([args.output], args.sources)
+    _check_output(args.output, args.sources)
     if len(args.sources) == 1 and is_labels(args.sources[0]):
         n_files = export_labels(
             load_labels(args.sources[0]),
@@ -165,7 +184,7 @@ def export(args: argparse.Namespace) -> int:
 
 def import_files(args: argparse.Namespace) -> int:
     """Write ratings of another tool as rater CSV."""
-    check_not_input([args.output], args.paths)
+    _check_output(args.output, args.paths)
     imported = import_ratings(
         args.paths,
         ImportOptions(

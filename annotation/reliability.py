@@ -5,6 +5,7 @@ moments that every rater rated (listwise); Krippendorff's α uses every value th
 What is undefined is NaN: the caller reports it.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -98,16 +99,35 @@ def krippendorff_alpha(ratings: ArrayLike, *, level: Level = "interval") -> floa
     ----------
     K. Krippendorff, "Computing Krippendorff's alpha-reliability", 2011.
     """
+    return krippendorff_pooled([_matrix(ratings)], level=level)
+
+
+def krippendorff_pooled(
+    tables: Sequence[NDArray[np.float64]], *, level: Level = "interval"
+) -> float:
+    """Krippendorff's α over all moments of several sequences, whoever rated them.
+
+    Parameters
+    ----------
+    tables : sequence of (K, N) float64
+        As in `krippendorff_alpha`; K and N may differ.
+    level : {"interval", "ordinal"}
+    """
     if level not in ("interval", "ordinal"):
         raise AnnotationError(f"level is {level!r}, expected interval or ordinal")
-    rows = _matrix(ratings)
-    paired = rows[:, np.sum(np.isfinite(rows), axis=0) >= 2]
-    if not paired.size:
+    paired = [table[:, np.sum(np.isfinite(table), axis=0) >= 2] for table in tables]
+    values = np.concatenate([table[np.isfinite(table)] for table in paired])
+    if not len(values):
         return float("nan")
     if level == "ordinal":
-        paired = _mid_ranks(paired)
-    paired = paired / (float(np.nanmax(np.abs(paired))) or 1.0)
-    return krippendorff_from_sums(krippendorff_sums(paired - float(np.nanmean(paired))))
+        known, count = np.unique(values, return_counts=True)
+        middle = np.cumsum(count) - count / 2.0
+        paired = [_replaced(table, known, middle) for table in paired]
+        values = np.repeat(middle, count)
+    largest = float(np.max(np.abs(values))) or 1.0
+    mean = float(np.mean(values / largest))
+    sums = [krippendorff_sums(table / largest - mean) for table in paired]
+    return krippendorff_from_sums(np.sum(sums, axis=0))
 
 
 def krippendorff_sums(ratings: ArrayLike) -> NDArray[np.float64]:
@@ -141,17 +161,17 @@ def krippendorff_from_sums(sums: NDArray[np.float64]) -> float:
     return 1.0 - differences / expected
 
 
-def _mid_ranks(ratings: NDArray[np.float64]) -> NDArray[np.float64]:
+def _replaced(
+    table: NDArray[np.float64], known: NDArray[np.float64], middle: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Replace values by the middle of their place in the order of all values.
 
     The difference of two middles is Krippendorff's ordinal one: all values from one to the other,
     of the two ends half.
     """
-    known = np.isfinite(ratings)
-    _, which, count = np.unique(ratings[known], return_inverse=True, return_counts=True)
-    middle = np.cumsum(count) - count / 2.0
-    ranks = np.full(ratings.shape, np.nan)
-    ranks[known] = middle[which]
+    ranks = np.full(table.shape, np.nan)
+    finite = np.isfinite(table)
+    ranks[finite] = middle[np.searchsorted(known, table[finite])]
     return ranks
 
 

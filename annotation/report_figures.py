@@ -1,5 +1,6 @@
 """Pictures of ratings for the report: distributions as in Figures 7 to 9, and trace fans."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": _SOFT,
     "text.color": _INK,
     "grid.color": "#eceff1",
+    "text.parse_math": False,  # names of sessions and raters are names
 }
 _RATER_COLORS = ("#7aa6c2", "#d39b6a", "#7fae8a", "#b58bb5", "#c9b458", "#8d9aa6", "#cf8d8d")
 _BINS = np.arange(-10.5, 11.5, 1.0)
@@ -82,7 +84,7 @@ def distribution_figure(labels: Labels, path: Path) -> None:
             yticks=range(-10, 11, 5),
         )
         axes.set_box_aspect(1)
-        figure.savefig(path)
+        _save(figure, path)
 
 
 def histogram_figure(labels: Labels, traces: Sequence[Trace], path: Path, *, scale: float) -> None:
@@ -109,7 +111,7 @@ def histogram_figure(labels: Labels, traces: Sequence[Trace], path: Path, *, sca
             if said:
                 axes.legend(frameon=False, fontsize=8)
         figure.axes[0].set_ylabel("share, %")
-        figure.savefig(path)
+        _save(figure, path)
 
 
 def frames_figure(labels: Labels, path: Path) -> None:
@@ -130,7 +132,7 @@ def frames_figure(labels: Labels, path: Path) -> None:
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
-        figure.savefig(path)
+        _save(figure, path)
 
 
 def fan_figure(
@@ -172,7 +174,7 @@ def fan_figure(
             frameon=False,
             fontsize=8,
         )
-        figure.savefig(path)
+        _save(figure, path)
 
 
 def pairs_figure(
@@ -198,6 +200,12 @@ def pairs_figure(
         if image is not None:
             bar = figure.colorbar(image, ax=figure.axes, shrink=0.7, label="CCC")
             bar.outline.set_visible(False)
+        _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # of a name, in a script without font
         figure.savefig(path)
 
 

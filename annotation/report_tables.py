@@ -15,6 +15,7 @@ from .sources import Ratings
 from .teams import TeamAgreement
 
 _MAX_LISTED = 12
+_MAX_TEAMS = 12
 
 
 def table_3(page: Page, agreements: Sequence[DimensionAgreement]) -> None:
@@ -40,7 +41,7 @@ def table_3(page: Page, agreements: Sequence[DimensionAgreement]) -> None:
             ]
         )
         if several:
-            rows += [_team_row(team) for team in each.teams]
+            rows += [_team_row(team) for team in each.teams[:_MAX_TEAMS]]
     page.table(["", "% positive", "paper", "mean CC", "paper", "Cronbach's α", "paper"], rows)
     for each in agreements:
         page.paragraph(_verdict(each))
@@ -119,7 +120,7 @@ def agreement_table(page: Page, agreements: Sequence[DimensionAgreement]) -> Non
     )
     rows: list[list[object]] = []
     for each in agreements:
-        for team in each.teams:
+        for team in each.teams[:_MAX_TEAMS]:
             rows.append(
                 [
                     f"{each.dimension}, {team.name}",
@@ -133,6 +134,12 @@ def agreement_table(page: Page, agreements: Sequence[DimensionAgreement]) -> Non
             )
     forms = list(agreements[0].teams[0].icc)
     page.table(["raters", "sessions", "moments", "α", "α centred", *forms], rows)
+    more = max(len(each.teams) for each in agreements) - _MAX_TEAMS
+    if more > 0:
+        page.paragraph(
+            f"… and {more} more groups of raters (mavfer-annotate agreement --json). Many groups "
+            "mean that raters were mixed anew for every session; Krippendorff's α covers them all."
+        )
 
 
 def raters_table(page: Page, agreements: Sequence[DimensionAgreement], ratings: Ratings) -> None:

@@ -99,6 +99,8 @@ def load_ratings(
     paths = [Path(path) for path in paths]
     if not paths:
         raise AnnotationError("no ratings were given")
+    if not (math.isfinite(scale) and scale > 0):
+        raise AnnotationError(f"the scale is {scale:g}, expected a number above 0")
     projects = [path for path in paths if path.is_dir()]
     tables = [path for path in paths if path not in projects and _is_parquet(path)]
     files = [path for path in paths if path not in projects and path not in tables]
@@ -137,8 +139,6 @@ def _is_parquet(path: Path) -> bool:
 def _from_project(path: Path, scale: float, include_unsubmitted: bool) -> Ratings:
     from .project.ratings import read_project_ratings
 
-    if not math.isfinite(scale):
-        raise AnnotationError("ratings of a project need a scale")
     found = read_project_ratings(path, include_unsubmitted=include_unsubmitted)
     if not found:
         state = "rated" if include_unsubmitted else "submitted"

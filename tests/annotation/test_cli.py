@@ -184,6 +184,11 @@ def test_the_report_is_written_and_says_the_same(raters, tmp_path, capsys):
             "rate_hz is 0",
         ),
         (
+            ["export", "{raters}", "--format", "recola", "-o", "{folder}", "--overwrite"],
+            "is a folder around",
+        ),
+        (["agreement", "{raters}", "--scale", "inf"], "the scale is inf"),
+        (
             ["export", "{raters}", "--format", "recola", "-o", "{folder}/raters.csv"],
             "is an input too",
         ),

@@ -136,19 +136,26 @@ def test_names_that_are_paths_write_nowhere_else(tmp_path):
     assert list(tmp_path.rglob("*.*")) == []
 
 
-def test_a_folder_with_other_things_is_not_replaced(tmp_path):
-    folder = tmp_path / "thesis"
-    (folder / "chapters" / "one").mkdir(parents=True)
-    (folder / "chapters" / "one" / "text.json").write_text("{}")
-    for overwrite, complaint in ((False, "exists already"), (True, "is no export")):
+def test_only_what_an_export_wrote_is_replaced(tmp_path):
+    study = tmp_path / "study"
+    (study / "valence").mkdir(parents=True)
+    (study / "valence" / "S01.csv").write_text("the only copy of somebody's ratings")
+    for overwrite, complaint in ((False, "exists already"), (True, "was not written by export")):
         with pytest.raises((FileExistsError, AnnotationError), match=complaint):
-            export_ratings(ratings(), folder, "recola", rate_hz=25.0, overwrite=overwrite)
-    (folder / "thesis.tex").write_text("text")
-    with pytest.raises(AnnotationError, match="is no export"):
-        export_ratings(ratings(), folder, "recola", rate_hz=25.0, overwrite=True)
-    assert (folder / "chapters" / "one" / "text.json").read_text() == "{}"
+            export_ratings(ratings(), study, "recola", rate_hz=25.0, overwrite=overwrite)
+    assert (study / "valence" / "S01.csv").read_text() == "the only copy of somebody's ratings"
+
+    mine = tmp_path / "mine"
+    export_ratings(ratings(), mine, "recola", rate_hz=25.0)
+    (mine / "thesis.tex").write_text("text")
+    with pytest.raises(AnnotationError, match=r"holds thesis\.tex: it is not replaced"):
+        export_ratings(ratings(), mine, "recola", rate_hz=25.0, overwrite=True)
+    (mine / "thesis.tex").unlink()
+    (mine / "valence" / "deep").mkdir()
+    with pytest.raises(AnnotationError, match="holds valence/deep"):
+        export_ratings(ratings(), mine, "recola", rate_hz=25.0, overwrite=True)
     with pytest.raises(AnnotationError, match="this format writes a folder"):
-        export_ratings(ratings(), folder / "thesis.tex", "recola", rate_hz=25.0)
+        export_ratings(ratings(), mine / "valence" / "S01.csv", "recola", rate_hz=25.0)
 
 
 def test_a_folder_that_fails_half_way_leaves_what_was_there(tmp_path):

@@ -248,3 +248,21 @@ def test_unknown_methods_are_refused():
         FusionOptions(edges="guess")  # type: ignore[arg-type]
     with pytest.raises(AnnotationError, match="the lag of A is nan"):
         FusionOptions(rater_lag_s={"A": float("nan")})
+
+
+def test_gaps_that_are_not_bridged_stay_open_between_frames_of_a_video():
+    frames = np.arange(61) / 30
+    seen = frames[(frames < 0.5) | (frames > 1.5)]
+    both = [trace(name, seen, np.full(len(seen), 4.0)) for name in ("A", "B")]
+    at = np.array([S // 4, S, 2 * S])
+    bridged = Labels(fuse(both, FusionOptions(rate_hz=None)))
+    assert bridged.at("S01", "valence", at) == pytest.approx([0.4, 0.4, 0.4])
+    opened = Labels(fuse(both, FusionOptions(rate_hz=None, max_gap_s=0.5)))
+    assert opened.at("S01", "valence", at) == pytest.approx([0.4, np.nan, 0.4], nan_ok=True)
+    row = opened.sessions["S01"].n_raters
+    assert (np.sum(row == 0), np.sum(row == 2)) == (1, len(seen))
+
+
+def test_grids_out_of_all_reason_are_refused():
+    with pytest.raises(AnnotationError, match="99999 s at 1000 Hz are more than 20000000 moments"):
+        common_grid([trace("A", [0, 99_999], [0, 0])], 1000.0)

@@ -39,6 +39,10 @@ def test_fast_demonstration_runs_the_whole_chain_and_reports_it(tmp_path):
 
     page = Path(result["report"]).read_text(encoding="utf-8")
     assert "All data on this page are simulated" in page
+    against_truth = page.split("gold label against truth")[1].split("</table>")[0]
+    cccs = re.findall(r"<td>([\d.]+)</td></tr>", against_truth)  # the raters' lag taken out
+    assert len(cccs) == 2
+    assert all(float(value) > 0.6 for value in cccs)
     pictures = re.findall(r'<img src="data:image/(?:png|jpeg);base64,([^"]+)"', page)
     assert len(pictures) == len(re.findall("<img ", page)) >= 10
     for picture in pictures:

@@ -120,4 +120,7 @@ def test_a_project_is_not_written_over(rated: Path, capsys: pytest.CaptureFixtur
     command = ["export", str(rated), "--format", "recola", "-o", str(rated), "--overwrite"]
     assert main(command) == 1
     assert "is an input too" in capsys.readouterr().err
+    for inside in (database, rated / "new.csv"):
+        assert main(["fuse", str(rated), "-o", str(inside), "--overwrite"]) == 1
+        assert "lies inside" in capsys.readouterr().err
     assert database.read_bytes() == before
