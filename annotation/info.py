@@ -9,6 +9,7 @@ import numpy as np
 from .labels import LABELS_SCHEMA_VERSION, load_labels
 from .raters_csv import load_traces
 from .strict_csv import NS_PER_S
+from .strict_json import expect_object, read_json
 from .trace import DIMENSIONS
 
 RATERS_SCHEMA_VERSION = 1
@@ -61,4 +62,28 @@ def describe_raters(path: Path) -> dict[str, Any]:
         "n_ratings": sum(len(trace) for trace in traces),
         "min": min(float(np.min(trace.value)) for trace in traces),
         "max": max(float(np.max(trace.value)) for trace in traces),
+    }
+
+
+def describe_parquet(path: Path) -> dict[str, Any]:
+    """Summarise a Parquet table: columns and rows, and what this toolkit wrote into it."""
+    from .parquet_columns import read_header
+
+    columns, n_rows, header = read_header(path)
+    own = {key: value for key, value in header.items() if key != "mark"}
+    return {"n_rows": n_rows, "columns": columns, **own}
+
+
+def describe_agreement_file(path: Path) -> dict[str, Any]:
+    """Summarise an agreement document: who was compared, and the means of every dimension."""
+    document = expect_object(read_json(path), f"{path}: the file")
+    dimensions = expect_object(document.get("dimensions"), f"{path}: dimensions")
+    plain = (int, float, type(None))
+    return {
+        **{key: document.get(key) for key in ("schema_version", "software_version", "rate_hz")},
+        "raters": document.get("raters"),
+        "dimensions": {
+            name: {k: v for k, v in expect_object(each, name).items() if isinstance(v, plain)}
+            for name, each in dimensions.items()
+        },
     }

@@ -23,8 +23,8 @@ SPREAD_COLUMNS = ("valence_sd", "arousal_sd")
 LABELS_FORMAT = "mavfer-labels"
 LABELS_SCHEMA_VERSION = 2
 _READABLE_VERSIONS = (1, 2)
-_PROBE_BYTES = 2**20
-"""A header line says how every session was fused, and can be long."""
+_MAX_LINE_BYTES = 2**24
+"""The first line says how every session was fused, and can be long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,9 +126,10 @@ def is_labels(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as handle:
-        start = handle.read(_PROBE_BYTES).decode("utf-8-sig", errors="replace")
-    lines = [line for line in start.splitlines() if not line.startswith(COMMENT)]
-    header = tuple(cell.strip() for cell in lines[0].split(",")) if lines else ()
+        while (line := handle.readline(_MAX_LINE_BYTES)).startswith(COMMENT.encode()):
+            pass
+    text = line.decode("utf-8-sig", errors="replace")
+    header = tuple(cell.strip() for cell in text.split(","))
     return header in (LABEL_COLUMNS, LABEL_COLUMNS + SPREAD_COLUMNS)
 
 

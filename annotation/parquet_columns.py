@@ -1,7 +1,8 @@
 """Columns of Parquet files, checked as they are read: names, times, ratings."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +48,38 @@ def read_columns(
     path: Path, needed: tuple[str, ...], *, optional: tuple[str, ...]
 ) -> dict[str, Any]:
     """Read columns of a file; those that are `optional` if it has them."""
+    with _opened(path) as file:
+        names = file.schema_arrow.names
+        missing = [name for name in needed if name not in names]
+        if missing:
+            raise AnnotationError(
+                f"{path} has no column {missing[0]!r}, expected {', '.join(needed)}"
+            )
+        if file.metadata.num_rows > MAX_ROWS:
+            raise AnnotationError(
+                f"{path} has {file.metadata.num_rows} rows, at most {MAX_ROWS} are read",
+                remedy="split it by session",
+            )
+        wanted = [*needed, *(name for name in optional if name in names)]
+        table = file.read(columns=wanted)
+    return {name: table.column(name) for name in wanted}
+
+
+def read_header(path: Path) -> tuple[list[str], int, dict[str, Any]]:
+    """Return names of the columns, number of rows, and the JSON that this toolkit wrote, if any."""
+    with _opened(path) as file:
+        text = (file.schema_arrow.metadata or {}).get(_METADATA_KEY, b"{}")
+        header = json.loads(text)
+        return (
+            list(file.schema_arrow.names),
+            int(file.metadata.num_rows),
+            header if isinstance(header, dict) else {},
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file; whatever is wrong with it while the block reads is one sentence."""
     pa = import_pyarrow()
     import pyarrow.parquet as pq
 
@@ -55,25 +88,12 @@ def read_columns(
         raise AnnotationError(f"{path} {what}, expected a Parquet file")
     try:
         with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            missing = [name for name in needed if name not in names]
-            if missing:
-                raise AnnotationError(
-                    f"{path} has no column {missing[0]!r}, expected {', '.join(needed)}"
-                )
-            if file.metadata.num_rows > MAX_ROWS:
-                raise AnnotationError(
-                    f"{path} has {file.metadata.num_rows} rows, at most {MAX_ROWS} are read",
-                    remedy="split it by session",
-                )
-            wanted = [*needed, *(name for name in optional if name in names)]
-            table = file.read(columns=wanted)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, AnnotationError):
-            raise
+            yield file
+    except AnnotationError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise AnnotationError(f"{path} is no whole Parquet file: {reason}") from None
-    return {name: table.column(name) for name in wanted}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from .errors import DatasetError
 
 _MCAP_MAGIC = b"\x89MCAP0\r\n"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_PARQUET_MAGIC = b"PAR1"
 _TEXT_PROBE_BYTES = 65_536
 _RIG_CALIBRATION_MARK = "mavfer-rig-calibration"
 _CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -88,6 +89,8 @@ def _recognise_file(path: Path) -> tuple[str, Callable[[Path], Facts]]:
         return "recording", _recording
     if start.startswith(_HDF5_MAGIC):
         return "clip store", _store
+    if start.startswith(_PARQUET_MAGIC):
+        return "Parquet table", _parquet
     text = _as_text(start, whole=size == len(start))
     if text is None:
         if path.suffix == ".safetensors" or is_safetensors(start):
@@ -100,16 +103,19 @@ def _recognise_file(path: Path) -> tuple[str, Callable[[Path], Facts]]:
 
 
 def _recognise_text(path: Path, text: str) -> tuple[str, Callable[[Path], Facts]] | None:
-    from annotation.labels import LABEL_COLUMNS, SPREAD_COLUMNS
+    from annotation.agreement_text import AGREEMENT_FORMAT
+    from annotation.labels import is_labels
     from annotation.raters_csv import RATER_COLUMNS
 
     lines = [line for line in text.splitlines() if line.strip()]
     table = [line for line in lines if not line.startswith("#")]
     header = tuple(cell.strip() for cell in table[0].split(",")) if table else ()
-    if header in (LABEL_COLUMNS, LABEL_COLUMNS + SPREAD_COLUMNS):
+    if is_labels(path):
         return "gold labels", _labels
     if header == RATER_COLUMNS:
         return "ratings", _raters
+    if f'"format": "{AGREEMENT_FORMAT}"' in text:
+        return "agreement of raters", _agreement
     if _RIG_CALIBRATION_MARK in text:
         return "rig calibration", _rig_calibration
     if path.suffix == ".toml" and "schema_version" in text:
@@ -176,6 +182,18 @@ def _raters(path: Path) -> Facts:
     from annotation.info import describe_raters
 
     return describe_raters(path)
+
+
+def _parquet(path: Path) -> Facts:
+    from annotation.info import describe_parquet
+
+    return describe_parquet(path)
+
+
+def _agreement(path: Path) -> Facts:
+    from annotation.info import describe_agreement_file
+
+    return describe_agreement_file(path)
 
 
 def _store(path: Path) -> Facts:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from annotation.cli import main as annotate
+from annotation.errors import AnnotationError
 from annotation.labels import load_labels
 from annotation.project.event import Event
 from annotation.project.folder import create_project
@@ -15,6 +16,7 @@ from annotation.project.task import find_task, open_page, store_events, submit
 from capture.manifest import MANIFEST_NAME
 from capture.session import create_session
 from mavfer.build_cli import _labelling, build_parser
+from mavfer.info import describe
 from mavfer.withdrawal.act import act_on
 from mavfer.withdrawal.find import Item
 from mavfer.withdrawal.names import Names
@@ -116,3 +118,26 @@ def test_pages_and_exports_of_ratings_are_found_by_a_withdrawal(
         *(f"json/{rater}/{GONE}.json" for rater in ("R1", "R2")),
     }
     assert found[root / "frames.csv"] == f"rewrite without {4 * N_FRAMES} rows"
+
+
+def test_info_knows_what_is_made_of_ratings(project: Path, tmp_path: Path) -> None:
+    labels, agreement, table = (tmp_path / n for n in ("l.csv", "a.json", "r.parquet"))
+    for words in (
+        ["fuse", project, "-o", labels],
+        ["agreement", project, "-o", agreement],
+        ["export", project, "--format", "parquet", "-o", table],
+    ):
+        assert annotate([str(word) for word in words]) == 0
+    head, *rest = labels.read_text().splitlines(keepends=True)
+    long = head.replace('"provenance": {', '"provenance": {"remark": "' + "x" * 200_000 + '", ')
+    labels.write_text(long + "".join(rest))  # as of a study with hundreds of sessions
+    assert describe(labels)["kind"] == "gold labels"
+    facts = describe(agreement)
+    assert (facts["kind"], facts["raters"]) == ("agreement of raters", ["R1", "R2"])
+    assert facts["dimensions"]["valence"]["n_pairs"] == 2
+    facts = describe(table)
+    assert (facts["kind"], facts["format"]) == ("Parquet table", "mavfer-ratings")
+    assert facts["n_rows"] == 2 * 2 * 2 * N_FRAMES
+    table.write_bytes(table.read_bytes()[:50])
+    with pytest.raises(AnnotationError, match="is no whole Parquet file"):
+        describe(table)
