@@ -88,10 +88,11 @@ def page(opened: tuple[Any, list[str]]) -> Iterator[Any]:
 
 def brightness(page: Any) -> int:
     """Of the middle of the color crop on the screen."""
-    script = (
-        "() => document.querySelector('#crops canvas').getContext('2d')"
-        f".getImageData({PX // 2}, {PX // 2}, 1, 1).data[0]"
-    )
+    script = f"""() => {{
+        const dot = new OffscreenCanvas(1, 1).getContext('2d', {{willReadFrequently: true}});
+        dot.drawImage(document.querySelector('#crops canvas'), {-PX // 2}, {-PX // 2});
+        return dot.getImageData(0, 0, 1, 1).data[0];
+    }}"""
     return int(page.evaluate(script))
 
 
