@@ -76,7 +76,7 @@ def _rewrite_table(path: Path, names: Names) -> None:
     if column is None:
         return
     with path.open(encoding="utf-8-sig", newline="") as handle:
-        lines = [line for line in handle if not row_is_about(line, column, names.sessions)]
+        lines = [line for line in handle if not row_is_about(line, column, names)]
     if sum(bool(line.strip()) and not line.startswith(COMMENT) for line in lines) <= 1:
         _remove_file(path, names)
         return

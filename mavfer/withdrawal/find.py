@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from capture.manifest import MANIFEST_NAME
 
 from ..derived import DERIVED_MARK
 from ..errors import DatasetError
+from ..frame_folder import IMAGE_SUFFIXES
 from ..store_schema import FORMAT
 from .names import Names
 
@@ -119,6 +120,11 @@ def find_holdings(
     sessions = _sessions(files, holdings)
     stores = [path for path in files if _starts_with(path, _HDF5_MAGIC)]
     _learn_from_stores(stores, holdings)
+    holdings.unreadable += [
+        f"{folder}: a folder of frames of this name is in a store as the subject's: decide by hand"
+        for folder in sorted({path.parent for path in files if _is_frame(path)} - sessions)
+        if folder.name in holdings.names.uuids
+    ]
     marked: dict[Path, list[Path]] = {}
     named: set[Path] = set()
     for count, path in enumerate(files):
@@ -268,10 +274,10 @@ def _judge_project(folder: Path, holdings: Holdings) -> None:
         holdings.items.append(Item("project", folder, what, size))
 
 
-def row_is_about(line: str, column: int, sessions: Collection[str]) -> bool:
-    """Tell whether a row of a table is about one of `sessions`."""
+def row_is_about(line: str, column: int, names: Names) -> bool:
+    """Tell whether a row of a table is about a session or film of the subject."""
     cells = next(csv.reader([line]), [])
-    return len(cells) > column and cells[column].strip() in sessions
+    return len(cells) > column and cells[column].strip() in names.sessions | names.uuids
 
 
 def table_column(path: Path) -> int | None:
@@ -291,13 +297,17 @@ def table_column(path: Path) -> int | None:
 
 def _judge_table(path: Path, column: int, holdings: Holdings) -> bool:
     with path.open(encoding="utf-8-sig", newline="") as handle:
-        rows = sum(row_is_about(line, column, holdings.names.sessions) for line in handle)
+        rows = sum(row_is_about(line, column, holdings.names) for line in handle)
     if rows:
         with path.open(encoding="utf-8-sig") as handle:
             is_gold = LABELS_FORMAT in handle.readline()
         kind: Kind = "labels" if is_gold else "table"
         holdings.items.append(_item(kind, path, f"rewrite without {rows} rows"))
     return rows > 0
+
+
+def _is_frame(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.stem[-1:].isdigit()
 
 
 def _is_part(path: Path) -> bool:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from capture.files import write_text_atomic
-from capture.names import check_name
 from capture.terminal import OnProgress
 
 from ..errors import DatasetError
@@ -51,7 +50,8 @@ def look_for(subject: str, roots: Sequence[Path], *, on_path: OnPath | None = No
     DatasetError
         A root is no folder, or nothing of `subject` is there.
     """
-    check_name(subject, what="subject")
+    if not subject.strip() or not subject.isprintable():
+        raise DatasetError(f"{subject!r} is no pseudonym", remedy="name a subject")
     known = _read_journal(roots, subject)
     holdings = find_holdings(subject, roots, known=known, on_path=on_path)
     if not (holdings.items or holdings.mentions or holdings.unreadable or known):

@@ -322,6 +322,36 @@ def test_nothing_outside_the_roots_is_touched(laboratory: Laboratory, tmp_path: 
     assert laboratory.session in (outside / "labels.csv").read_text()
 
 
+def test_films_go_with_their_subject(tmp_path: Path) -> None:
+    root = tmp_path / "films"
+    root.mkdir()
+    for name in ("interview.mp4", "other.mp4"):
+        (root / name).write_bytes(f"pictures of {name}".encode())
+    (root / "videos.csv").write_text(
+        "video,subject\ninterview.mp4,Jane Doe\nother,Max\n001,Jane Doe\n"
+    )
+    (root / "001").mkdir()
+    (root / "001" / "00001.png").write_bytes(b"\x89PNG")
+    film = {"kind": "video", "source": "interview.mp4"}
+    frames = {"kind": "video", "source": "001"}
+    entries = [
+        entry("interview", "Jane Doe", 9, 1, **film),
+        entry("other", "Max", 9, 2, kind="video", source="other.mp4"),
+        entry("001", "Jane Doe", 9, 3, **frames),
+    ]
+    layout = StoreLayout(crop_px=CROP_PX)
+    splits: dict[str, Split] = {"Jane Doe": "train", "Max": "train"}
+    write_store(root / "store.h5", entries, layout=layout, splits=splits)
+    done = withdraw("Jane Doe", [root])
+    assert not (root / "interview.mp4").exists()
+    assert (root / "other.mp4").exists()
+    assert (root / "videos.csv").read_text() == "video,subject\nother,Max\n"
+    assert list(open_store(root / "store.h5").videos) == ["other"]
+    assert len(done.left.unreadable) == 1
+    assert "decide by hand" in done.left.unreadable[0]
+    assert (root / "001" / "00001.png").exists()
+
+
 def test_bad_requests_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def refused(*arguments: str) -> str:
         assert main(["withdraw", *arguments]) == 1
@@ -332,7 +362,7 @@ def test_bad_requests_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "nothing of subject P99" in refused("P99", "--root", str(tmp_path))
     assert "is no folder" in refused("P99", "--root", str(tmp_path / "nowhere"))
     assert "is no folder" in refused("P99", "--root", str(tmp_path / "nowhere"), "--yes")
-    assert "subject" in refused("../x", "--root", str(tmp_path))
+    assert "is no pseudonym" in refused(" ", "--root", str(tmp_path))
     (tmp_path / ".mavfer-withdrawal.json").write_text("{")
     assert "is damaged" in refused("P99", "--root", str(tmp_path))
     journal = {"subject": "P01", "sessions": [], "uuids": []}

@@ -1,0 +1,90 @@
+"""mavfer-build-dataset: raters, lag and consent on the command line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annotation.raters_csv import save_traces
+from annotation.trace import Trace
+from mavfer import open_store
+from mavfer.build_cli import main
+from mavfer.store_check import check_store
+
+from .conftest import Laboratory
+
+SECOND = 1_000_000_000
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert main([*map(str, arguments), "--quiet"]) == 1
+    error = capsys.readouterr().err
+    assert error.splitlines()[-1].startswith("error: ")
+    return error
+
+
+def test_raters_and_lag_end_in_the_store(laboratory: Laboratory, tmp_path: Path) -> None:
+    session = laboratory.sessions[0]
+    times = np.arange(0, 6) * SECOND
+    traces = [
+        Trace(session.name, rater, dimension, times, slope * np.arange(6.0))
+        for rater, slope in (("R1", 1.0), ("R2", -0.5))
+        for dimension in ("valence", "arousal")
+    ]
+    save_traces(tmp_path / "raters.csv", traces)
+    out = tmp_path / "store.h5"
+    arguments = [session, "--calibration", laboratory.calibration, "-o", out, "--split", "none"]
+    arguments += ["--raters", tmp_path / "raters.csv", "--lag-s", 0.5, "--modalities", "color"]
+    assert main([*map(str, arguments), "--workers", "1", "--no-identity", "--quiet"]) == 0
+    store = open_store(out)
+    times_s = store.time_ns(session.name) / 1e9
+    mean = 0.25 * (times_s + 0.5) / 10
+    expected = np.where(times_s + 0.5 <= 5, mean, np.nan)
+    np.testing.assert_allclose(store.labels(session.name, "valence"), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        store.rater_labels(session.name, "arousal", lag_s=0)["R2"], -0.05 * times_s, atol=1e-6
+    )
+    assert store.provenance["options"]["label_lag_s"] == 0.5
+    assert store.videos[session.name].consent is not None
+    assert [f for f in check_store(out) if f.level == "error"] == []
+
+
+def test_sessions_without_consent_for_the_purpose_are_left_out(
+    laboratory: Laboratory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies = []
+    for session in laboratory.sessions[:2]:
+        copies.append(tmp_path / session.name)
+        copies[-1].mkdir()
+        shutil.copy(session / "session.json", copies[-1])
+    manifest = copies[0] / "session.json"
+    document = json.loads(manifest.read_text())
+    document["consent"] = {"record": True, "share": True, "until": "2000-01-01"}
+    manifest.write_text(json.dumps(document))
+    out = tmp_path / "store.h5"
+    arguments = [*copies, "--calibration", laboratory.calibration, "-o", out, "--purpose", "share"]
+    error = refused(capsys, *arguments)
+    assert "no session may be used for --purpose share" in error
+    assert "ended on 2000-01-01" in error
+    assert "does not agree to sharing" in error
+    assert not out.exists()
+
+
+def test_labels_that_cannot_be_meant_are_refused(
+    laboratory: Laboratory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = [laboratory.sessions[0], "--calibration", laboratory.calibration]
+    common += ["-o", tmp_path / "store.h5"]
+    labels = ["--labels", laboratory.labels]
+    assert "a lag of -1 s" in refused(capsys, *common, *labels, "--lag-s", "-1")
+    assert "expected a number of seconds" in refused(capsys, *common, *labels, "--lag-s", "nan")
+    assert "does not exist" in refused(capsys, *common, "--raters", tmp_path / "none.csv")
+    wild = tmp_path / "wild.csv"
+    wild.write_text("session,rater,dimension,time_s,value\nx,R,valence,0,11\n")
+    assert "outside the scale" in refused(capsys, *common, "--raters", wild)
+    assert "the scale is 0" in refused(capsys, *common, "--raters", wild, "--rater-scale", "0")
+    assert "about none of the sources" in refused(
+        capsys, *common, "--raters", wild, "--rater-scale", "20"
+    )
