@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .recorded_stream import RecordedStream
-from .recording import Recording, open_recording
+from .recording import RecordedStream, Recording, open_recording
 from .session import Session, open_session
 from .structure import encode
 from .sync import match_streams

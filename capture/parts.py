@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from .errors import RecordingError
 from .frame import Image
-from .recorded_stream import ImageReader, RecordedStream
-from .recording import Recording
+from .recording import ImageReader, RecordedStream, Recording
 
 
 def join_parts(recordings: Sequence[Recording]) -> dict[str, RecordedStream]:

@@ -10,8 +10,7 @@ from .clock_track import ClockTrack, fit_host_track
 from .intake import RECORDER_DROP
 from .manifest import ClockSummary, RecordingSummary, StreamSummary
 from .messages import StreamStatus
-from .recorded_stream import RecordedStream
-from .recording import Recording
+from .recording import RecordedStream, Recording
 
 
 def summarise_recording(summary: RecordingSummary, recording: Recording) -> RecordingSummary:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from .affect import AffectTrace
+from .confounders import Confounders, cues_at
 from .expression import Expression, combine, lid_from_affect, units_from_affect, with_speech
 from .identity import Identity
 from .motion import HeadPose, Motion
@@ -19,6 +20,8 @@ class SubjectState:
     pose : HeadPose
     breath : float
         Phase of breathing, -1..1.
+    flush, warmth : float
+        Redness of the cheeks and warmth around the eyes, -1..1, 0 at rest.
     """
 
     valence: float = 0.0
@@ -28,6 +31,8 @@ class SubjectState:
     )
     pose: HeadPose = field(default_factory=HeadPose)
     breath: float = 0.0
+    flush: float = 0.0
+    warmth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +46,29 @@ class Behaviour:
         What is felt.
     motion : Motion
         Head, gaze, blinks and talking, which are unrelated to it.
+    confounders : Confounders or None
+        What hides it; without them all of it shows.
     """
 
     who: Identity
     trace: AffectTrace
     motion: Motion
+    confounders: Confounders | None = None
 
     def at(self, time_s: float) -> SubjectState:
         """Return the state at `time_s`."""
         valence, arousal = self.trace.at(time_s)
-        shown = combine(units_from_affect(valence, arousal), self.who.au_gain, self.who.au_rest)
+        cues = cues_at(self.trace, time_s, self.confounders)
+        felt = units_from_affect(cues.valence, cues.arousal)
+        shown = combine(felt, self.who.au_gain, self.who.au_rest)
         shown = with_speech(shown, self.motion.talking(time_s))
-        lids = lid_from_affect(valence, arousal) * self.motion.blink(time_s)
+        lids = lid_from_affect(cues.valence, cues.arousal) * self.motion.blink(time_s)
         return SubjectState(
             valence=valence,
             arousal=arousal,
-            expression=Expression(shown, lids, self.motion.gaze_m(time_s)),
+            expression=Expression(shown, lids, self.motion.gaze_m(time_s), cues.fullness),
             pose=self.motion.pose(time_s),
             breath=self.motion.breathing(time_s),
+            flush=cues.flush,
+            warmth=cues.warmth,
         )

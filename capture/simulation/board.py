@@ -145,6 +145,7 @@ class BoardScene:
                 T_infrared_board=self.poses[view],
                 corners_px={name: self._corners_px(name, self.poses[view]) for name in CAMERAS},
             ),
+            color_gain=self.color_gain,
         )
 
     def _corners_px(self, name: str, pose: RigidTransform) -> NDArray[np.float64]:

@@ -42,11 +42,14 @@ class Expression:
         0 closed, 1 neutral, up to 1.4 wide.
     gaze_m : (x, y)
         Displacement of the irises on the eyeballs, metres, x to the viewer's right, y up.
+    fullness : float
+        -1 hollow to 1 full cheeks.
     """
 
     units: ActionUnits
     lid_opening: float = 1.0
     gaze_m: tuple[float, float] = (0.0, 0.0)
+    fullness: float = 0.0
 
 
 def units_from_affect(valence: float, arousal: float) -> ActionUnits:

@@ -45,6 +45,8 @@ class Head:
         for weight, displacement in zip(expression.units.as_tuple(), muscles.fields_m, strict=True):
             if weight:
                 flat += np.float32(weight) * displacement
+        if expression.fullness:
+            flat += np.float32(expression.fullness) * muscles.fullness_m
         vertices = flat.reshape(grid.n_rows, grid.n_cols, 3)
         self._move_lids(vertices, expression)
         self._fill_slit(vertices, grid.lid_upper, grid.lid_lower, sink=False)

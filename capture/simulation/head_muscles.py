@@ -17,6 +17,8 @@ from .head_grid import (
 )
 from .head_shape import HeadShape
 
+_FULLNESS_M = 0.004
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Muscles:
@@ -26,6 +28,8 @@ class Muscles:
     ----------
     fields_m : (n_units, R * C * 3) float32
         Displacement at full intensity, in the order of `ACTION_UNITS`.
+    fullness_m : (R * C * 3,) float32
+        Displacement of full cheeks.
     lid_upper, lid_lower : (R, C) float32
         How far each vertex follows the upper and lower lid.
     near_eyes : (K,) int
@@ -33,6 +37,7 @@ class Muscles:
     """
 
     fields_m: Array
+    fullness_m: Array
     lid_upper: Array
     lid_lower: Array
     near_eyes: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -52,10 +57,19 @@ def build_muscles(shape: HeadShape) -> Muscles:
     near = (np.abs(np.abs(x) - EYE_X_M) < 0.021) & (np.abs(y) < 0.017) & (front > 0.5)
     return Muscles(
         fields_m=np.ascontiguousarray(fields, np.float32),
+        fullness_m=_fullness(shape).reshape(-1),
         lid_upper=upper.astype(np.float32),
         lid_lower=lower.astype(np.float32),
         near_eyes=np.flatnonzero(near.ravel()),
     )
+
+
+def _fullness(shape: HeadShape) -> Array:
+    """Cheeks that fill outwards between mouth and ear: no landmark moves."""
+    out = np.zeros((*shape.x_m.shape, 3), np.float32)
+    bulge = twin_bump(shape.x_m, shape.y_m, (0.042, -0.046), (0.012, 0.013))
+    out[..., 2] = _FULLNESS_M * bulge * shape.front
+    return out
 
 
 def _unit_fields(shape: HeadShape) -> dict[str, Array]:

@@ -61,6 +61,9 @@ class Identity:
         How strongly this subject shows each action unit.
     au_rest : ActionUnits
         What this subject's neutral face already shows.
+    glasses : bool
+        Dark frames; glass is as cool as the room to the thermal camera and clear to the others.
+        Depth does not see them.
     """
 
     seed: int
@@ -83,6 +86,7 @@ class Identity:
     warmth_c: float
     au_gain: ActionUnits
     au_rest: ActionUnits
+    glasses: bool = False
 
     @property
     def fitzpatrick(self) -> int:
@@ -90,7 +94,13 @@ class Identity:
         return round(self.tone) + 1
 
 
-def identity_from_seed(seed: int, *, tone: float | None = None) -> Identity:
+def identity_from_seed(
+    seed: int,
+    *,
+    tone: float | None = None,
+    gain_range: tuple[float, float] = (0.7, 1.15),
+    rest_sd: float = 0.05,
+) -> Identity:
     """Draw a subject; the same seed is the same person everywhere.
 
     Parameters
@@ -99,6 +109,10 @@ def identity_from_seed(seed: int, *, tone: float | None = None) -> Identity:
         Any integer >= 0.
     tone : float, optional
         Skin tone in [0, 5] instead of the drawn one; everything else stays.
+    gain_range : (low, high)
+        Between which this subject shows each action unit.
+    rest_sd : float
+        How far resting faces differ from a neutral one.
     """
     rng = np.random.default_rng([seed, 2])
     drawn = float(rng.uniform(0, 5))
@@ -126,6 +140,6 @@ def identity_from_seed(seed: int, *, tone: float | None = None) -> Identity:
         beard=0.0 if long_hair else float(np.clip(rng.uniform(-0.9, 0.7), 0, 1)),
         age=float(rng.random()),
         warmth_c=float(rng.normal(0, 0.25)),
-        au_gain=ActionUnits(*(float(g) for g in rng.uniform(0.7, 1.15, len(ACTION_UNITS)))),
-        au_rest=ActionUnits(*(float(r) for r in np.abs(rng.normal(0, 0.05, len(ACTION_UNITS))))),
+        au_gain=ActionUnits(*(float(g) for g in rng.uniform(*gain_range, len(ACTION_UNITS)))),
+        au_rest=ActionUnits(*(float(r) for r in np.abs(rng.normal(0, rest_sd, len(ACTION_UNITS))))),
     )

@@ -67,12 +67,15 @@ class Moment:
         color (H, W, 3) BGR uint8; depth (H, W) uint16 mm, 0 = invalid; infrared (H, W) uint16;
         thermal (H, W) uint16 counts of 0.04 K.
     truth : Truth
+    color_gain : float
+        Gain that the color camera chose.
     """
 
     index: int
     time_s: float
     images: dict[str, Image]
     truth: Truth
+    color_gain: float = 1.0
 
 
 class Scene(Protocol):

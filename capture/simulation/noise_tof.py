@@ -111,13 +111,20 @@ class TofSensor:
     noise : bool
         Without it depth is the rounded truth of every pixel: no noise, holes or mixed pixels.
     seed : int
+    error_mm : (H, W) float32, optional
+        A systematic error, added to what is measured.
     """
 
-    def __init__(self, *, shift_mm: float, noise: bool, seed: int) -> None:
+    def __init__(
+        self, *, shift_mm: float, noise: bool, seed: int, error_mm: F32 | None = None
+    ) -> None:
         self._shift_mm, self._noise, self._seed = shift_mm, noise, seed
+        self._error_m = None if error_mm is None else error_mm * np.float32(1e-3)
 
     def measure(self, depth_m: F32, albedo: F32, cosine: F32, index: int) -> tuple[U16, U16]:
         """Return depth in mm (0 = invalid) and infrared of frame `index`, (H, W) uint16 each."""
+        if self._error_m is not None:
+            depth_m = depth_m + self._error_m
         depth, infrared = np.empty(depth_m.shape, np.uint16), np.empty(depth_m.shape, np.uint16)
         if not self._noise:
             _measure_clean(depth_m, albedo, cosine, self._shift_mm, depth, infrared)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from .affect import AffectTrace
 from .behaviour import Behaviour, SubjectState
+from .confounders import Confounders, shadow_at, smooth_field
+from .glasses import GLASS_C
 from .head import head_of
 from .identity import Identity, identity_from_seed
 from .light import automatic_gain, light_named
@@ -30,6 +32,9 @@ _WINDOW_MARGIN_PX = 4
 _HEAD_DEPTH_M = 0.09  # the face lies this much before the axis of the head
 _NOSE_REST_K, _NOSE_AROUSAL_K, _NOSE_BREATH_K = -1.7, -0.9, 0.3
 _FACE_RADIUS_M = 0.07
+_FLUSH, _WARMTH_K = 0.25, 0.8
+_FLUSH_RGB = np.array([0.0, 1.0, 1.0], np.float32)
+_DEPTH_ERROR_GRAIN_PX = 9.0
 
 
 class SubjectScene:
@@ -60,6 +65,8 @@ class SubjectScene:
         False: ideal sensors; depth is then ``round(1000 z - depth_shift)`` exactly.
     identity : Identity, optional
         Another subject than the seed's.
+    confounders : Confounders, optional
+        What hides the feeling and disturbs the cameras; nothing does without them.
     """
 
     kind: Literal["subject", "board"] = "subject"
@@ -78,6 +85,7 @@ class SubjectScene:
         speech: float = 0.0,
         noise: bool = True,
         identity: Identity | None = None,
+        confounders: Confounders | None = None,
     ) -> None:
         self.rig, self.rate_hz, self.noise = rig, rate_hz, noise
         self.seed = subject_seed if trace_seed is None else trace_seed
@@ -88,7 +96,9 @@ class SubjectScene:
             self.identity,
             AffectTrace(self.seed, period_s),
             Motion(self.seed, motion, period_s, speech),
+            confounders,
         )
+        self._confounders = confounders
         self._options = {"distance_m": distance_m, "motion": motion, "speech": speech}
         self._anchor_m = (0.02, 0.02, distance_m + _HEAD_DEPTH_M)
         n_vertices = self.head.grid.n_rows * self.head.grid.n_cols
@@ -112,7 +122,13 @@ class SubjectScene:
             noise=noise,
             seed=self.seed,
         )
-        self._tof = TofSensor(shift_mm=rig.depth_shift_mm, noise=noise, seed=self.seed)
+        self._tof = TofSensor(
+            shift_mm=rig.depth_shift_mm,
+            noise=noise,
+            seed=self.seed,
+            error_mm=self._depth_error_mm(),
+        )
+        self._skin_error_k = self._skin_pattern_k()
         self._thermal = ThermalSensor(
             rig.thermal.height_px,
             rig.thermal.width_px,
@@ -138,6 +154,7 @@ class SubjectScene:
             "noise": self.noise,
             "device": self.rig.device,
             "scale": dict(self.rig.scale),
+            "confounders": None if self._confounders is None else asdict(self._confounders),
             **self._options,
         }
 
@@ -195,6 +212,7 @@ class SubjectScene:
                     for name in CAMERAS
                 },
             ),
+            color_gain=self.color_gain,
         )
 
     def _pose(self, state: SubjectState) -> NDArray[np.float32]:
@@ -216,6 +234,10 @@ class SubjectScene:
         view, head = self._views["color"], self.head
         view.draw(self._points, head.grid.triangles)
         centre, gaze = head.shape.eye_centre_m, state.expression.gaze_m
+        rgb = head.skin.rgb
+        if state.flush:
+            red = np.float32(_FLUSH * state.flush) * head.skin.cheeks[..., None]
+            rgb = rgb * (1 - red * _FLUSH_RGB)
         shade_color(
             view.seen,
             view.rays,
@@ -226,7 +248,7 @@ class SubjectScene:
             head.grid.triangles,
             head.grid.n_cols,
             TEXELS_PER_CELL,
-            head.skin.rgb,
+            rgb,
             head.skin.material,
             np.array([centre[0], centre[1], *gaze, *self.identity.iris]),
             self.light.lamp_array(),
@@ -244,6 +266,8 @@ class SubjectScene:
         x0, y0, x1, y1 = view.box
         window = np.s_[y0:y1, x0:x1]
         sharp = self._light_buffer[window]
+        if self._confounders is not None and self._confounders.shadow:
+            sharp *= self._shadow(view, index / self.rate_hz, self._confounders.shadow)
         sigma_px = max(_OPTICS_SIGMA_PX * self.rig.scale["color"], 0.4)
         sharp[:] = cv2.GaussianBlur(sharp, (5, 5), sigma_px)
         image = self._color.develop(self._light_buffer, view.seen, view.box, index)
@@ -268,9 +292,14 @@ class SubjectScene:
         texture = skin.temperature_c + skin.nose * np.float32(
             nose_k + _NOSE_BREATH_K * state.breath
         )
+        if state.warmth:
+            texture += np.float32(_WARMTH_K * state.warmth) * skin.around_eyes
+        if self._skin_error_k is not None:
+            texture += self._skin_error_k
         temperature_c = room.temperature_c.copy()
         depth_m, cosine = np.empty_like(temperature_c), np.empty_like(temperature_c)
-        self._shade_scalar("thermal", texture, EYEBALL_C, temperature_c, depth_m, cosine)
+        eyeball_c = GLASS_C if self.identity.glasses else EYEBALL_C
+        self._shade_scalar("thermal", texture, eyeball_c, temperature_c, depth_m, cosine)
         return self._thermal.measure(temperature_c, time_s, index), temperature_c
 
     def _shade_scalar(
@@ -301,6 +330,37 @@ class SubjectScene:
             depth_m,
             cosine,
         )
+
+    def _shadow(self, view: View, time_s: float, share: float) -> NDArray[np.float32]:
+        face = self._points[self.head.landmarks[30]][None]
+        pixel = self.rig.color.project(self.rig.T_color_infrared.apply(face))[0]
+        radius_px = _FACE_RADIUS_M * self.rig.color.fx_px / float(face[0, 2])
+        return shadow_at(
+            time_s,
+            share=share,
+            centre_px=(float(pixel[0]), float(pixel[1])),
+            radius_px=radius_px,
+            seed=self.seed,
+            box=view.box,
+        )
+
+    def _depth_error_mm(self) -> NDArray[np.float32] | None:
+        if self._confounders is None or not self._confounders.depth_error_mm:
+            return None
+        camera = self.rig.infrared
+        grain_px = _DEPTH_ERROR_GRAIN_PX * self.rig.scale["infrared"]
+        field = smooth_field(
+            camera.height_px, camera.width_px, grain=grain_px, seed=self.seed, stream=1
+        )
+        return np.float32(self._confounders.depth_error_mm) * field
+
+    def _skin_pattern_k(self) -> NDArray[np.float32] | None:
+        if self._confounders is None or not self._confounders.skin_error_k:
+            return None
+        height, width = self.head.skin.temperature_c.shape
+        coarse = smooth_field(height // 8, width // 8, grain=4.0, seed=self.seed, stream=2)
+        field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.float32(self._confounders.skin_error_k) * field.astype(np.float32, copy=False)
 
     def _metered_gain(self) -> float:
         """Expose for the resting face: the camera meters on it once, before anything moves."""

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .glasses import paint_glasses
 from .head_grid import (
     CLOTH,
     COLLAR_Y_M,
@@ -54,6 +55,8 @@ class Skin:
         Without the nose's response.
     nose : (h, w) float32
         Share of the nose tip, whose temperature follows arousal and breath.
+    cheeks, around_eyes : (h, w) float32
+        Shares of the parts that flush and that warm.
     material : (h, w) uint8
         SKIN, EYEBALL, MOUTH, HAIR or CLOTH.
     """
@@ -62,6 +65,8 @@ class Skin:
     infrared: Array
     temperature_c: Array
     nose: Array
+    cheeks: Array
+    around_eyes: Array
     material: NDArray[np.uint8]
 
 
@@ -137,14 +142,23 @@ def paint_skin(who: Identity, shape: HeadShape) -> Skin:
     folds = _folds(canvas, who)
     lips = _lips(canvas, who)
     brows = _brows(canvas, who)
+    glasses = paint_glasses(canvas.x, canvas.y, canvas.front) if who.glasses else None
     collar = step(COLLAR_Y_M + 0.003, COLLAR_Y_M - 0.003, canvas.y)
     rgb = _rgb(canvas, who, folds, lips, brows, collar)
     mouth, teeth = canvas.kind == MOUTH, _teeth(canvas)
+    infrared = _infrared(canvas, who, rgb, folds, brows, collar, teeth)
+    temperature_c = _temperature(canvas, who, lips, brows, collar)
+    around_eyes = _around_eyes(canvas)
+    if glasses is not None:
+        rgb, infrared, temperature_c = glasses.put_on(rgb, infrared, temperature_c)
+        around_eyes *= 1 - glasses.cover
     return Skin(
         rgb=rgb,
-        infrared=_infrared(canvas, who, rgb, folds, brows, collar, teeth),
-        temperature_c=_temperature(canvas, who, lips, brows, collar),
+        infrared=infrared,
+        temperature_c=temperature_c,
         nose=bump(canvas.x, canvas.y, (0, -0.043), (0.0125, 0.0130)) * (canvas.front > 0),
+        cheeks=_cheeks(canvas),
+        around_eyes=around_eyes,
         material=np.select(
             [canvas.kind == EYEBALL, mouth, collar > 0.5, canvas.hair > 0.5],
             [EYEBALL, MOUTH, CLOTH, HAIR],
@@ -160,6 +174,16 @@ def skin_albedo(tone: float) -> Array:
         [np.interp(tone, np.arange(6), anchors[:, k]) for k in range(3)], np.float32
     )
     return out
+
+
+def _cheeks(canvas: _Canvas) -> Array:
+    out = twin_bump(canvas.x, canvas.y, (0.043, -0.032), (0.016, 0.015))
+    return (out * (canvas.front > 0) * (1 - canvas.hair)).astype(np.float32)
+
+
+def _around_eyes(canvas: _Canvas) -> Array:
+    out = twin_bump(canvas.x, canvas.y, (0.024, 0.004), (0.016, 0.012))
+    return (out * (canvas.front > 0) * (1 - canvas.hair)).astype(np.float32)
 
 
 def _folds(canvas: _Canvas, who: Identity) -> Array:

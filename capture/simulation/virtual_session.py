@@ -1,15 +1,16 @@
 """Sessions on the virtual clock: as fast as they render, through the same writers as real ones."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ..clock import ClockProbe, HostIdentity
+from ..course import SessionMark
 from ..errors import ConfigError
-from ..frame import Frame
+from ..frame import DeviceEvent, Frame
 from ..manifest import RecordingSummary
 from ..recording import open_recording
 from ..sensor import SensorInfo
@@ -41,6 +42,7 @@ def write_virtual_session(
     rate_hz: float,
     n_frames: int,
     kind: Literal["subject", "board"] = "subject",
+    stages: Sequence[tuple[float, str]] = (),
     on_progress: OnProgress | None = None,
 ) -> Path:
     """Render `scene` into a session folder with one recording a device.
@@ -60,6 +62,8 @@ def write_virtual_session(
     n_frames : int
         Moments to render.
     kind : {"subject", "board"}
+    stages : sequence of (time_s, label)
+        What begins when, seconds since the start: kept as the stages of a protocol are.
     on_progress : callable, optional
 
     Returns
@@ -81,6 +85,9 @@ def write_virtual_session(
     host = HostIdentity.read()
     start_ns = host.monotonic_ns
     end_ns = start_ns + round(n_frames * 1e9 / rate_hz)
+    marks = tuple(
+        SessionMark("stage", label, start_ns + round(time_s * 1e9)) for time_s, label in stages
+    )
     rig = {"name": "virtual", "scene": scene.describe()}
     folder = create_session(root, subject=subject, kind=kind, rig=rig)
     with ExitStack() as undo:
@@ -91,6 +98,7 @@ def write_virtual_session(
                 devices.append(_Device(plan, folder, host, scene))
                 recordings.callback(devices[-1].close)
                 devices[-1].probe(end_ns)
+                devices[-1].mark(marks)
             for i in range(n_frames):
                 moment = scene.moment(i * round(stride))
                 for device in devices:
@@ -105,6 +113,7 @@ def write_virtual_session(
             stop_requested_ns=end_ns,
             stop_time_ns=end_ns,
             recordings={device.name: device.summary() for device in devices},
+            marks=marks,
         )
         undo.pop_all()
     return folder.path
@@ -145,7 +154,7 @@ class _Device:
     ) -> None:
         self.name = plan.name
         self._plan = plan
-        self._exposure_us, self._gain = color_exposure_us(scene), scene.color_gain
+        self._exposure_us = color_exposure_us(scene)
         self._start_ns = host.monotonic_ns
         self._path = folder.path / f"{plan.name}.mcap"
         self._writer = RecordingWriter(
@@ -162,6 +171,12 @@ class _Device:
             there_ns = at_ns + _PROBE_TRIP_NS
             back_ns = there_ns + _PROBE_TRIP_NS
             self._writer.probe(ClockProbe(at_ns, there_ns, there_ns, back_ns))
+
+    def mark(self, marks: Sequence[SessionMark]) -> None:
+        """Write the beginnings of stages."""
+        for mark in marks:
+            data = {"label": mark.label}
+            self._writer.event(DeviceEvent("", mark.kind, mark.time_ns, mark.time_ns, data))
 
     def append(self, number: int, moment: Moment, at_ns: int) -> None:
         """Write the frames due at moment `number`, taken at host time `at_ns`."""
@@ -184,7 +199,7 @@ class _Device:
                     at_ns,
                     moment.images[stream],
                     exposure_us=self._exposure_us if color else None,
-                    gain=self._gain if color else None,
+                    gain=moment.color_gain if color else None,
                 )
             )
 
