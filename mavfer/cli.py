@@ -7,14 +7,13 @@ from typing import TypeAlias
 
 from capture import terminal
 
-from .commands import browse, check, export, importing, stats, withdraw
+from .commands import check, export, importing, stats, withdraw
 
 _EPILOG = """\
 examples:
   mavfer info sessions/20260301-101500_S01
   mavfer info store.h5 --json
   mavfer check store.h5
-  mavfer browse store.h5 -o look
   mavfer stats store.h5 -o statistics
   mavfer export store store.h5 -o shared.h5 --purpose share
   mavfer import recola AVEC2016 -o recola.h5
@@ -23,6 +22,11 @@ examples:
   mavfer demo --output demo
 """
 _RAW = argparse.RawDescriptionHelpFormatter
+_PRESETS = (
+    "mavfer-sim",
+    "mavfer-sim-small",
+    "mavfer-sim-tiny",
+)  # as in sim_presets, which imports numpy
 # argparse has no public name for what add_subparsers() returns
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
@@ -41,18 +45,21 @@ def build_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     importing.add(commands)
     check.add(commands)
-    browse.add(commands)
     stats.add(commands)
     export.add(commands)
     simulate = commands.add_parser(
         "simulate",
         help="make virtual sessions and simulated raters",
-        description="The simulated laboratory: what it writes has the formats of the real one.",
-        epilog="example:\n  mavfer simulate board -o virtual-board\n",
+        description="The simulated laboratory: what it writes has the formats of the real one. "
+        "With --preset a whole dataset, from sessions to clip store (docs/benchmark.md); "
+        "run again to go on after an interruption.",
+        epilog="example:\n  mavfer simulate --preset mavfer-sim-small -o sim-small\n",
         formatter_class=_RAW,
     )
-    kinds = simulate.add_subparsers(dest="kind", required=True, metavar="KIND")
+    _add_preset_options(simulate)
+    kinds = simulate.add_subparsers(dest="kind", metavar="KIND")
     _add_subjects(kinds)
+    _add_people(kinds)
     _add_board(kinds)
     _add_raters(kinds)
     withdraw.add(commands)
@@ -78,6 +85,29 @@ def _add_info(commands: _Commands) -> None:
     parser.add_argument("path", type=Path, metavar="PATH", help="file or folder")
     terminal.add_common_options(parser)
     parser.set_defaults(handler=_info)
+
+
+def _add_preset_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", choices=_PRESETS, help="the dataset to simulate")
+    parser.add_argument("-o", "--output", type=Path, help="folder of the dataset")
+    parser.add_argument("--workers", type=int, help="processes (default: one per processor)")
+    terminal.add_common_options(parser)
+    parser.set_defaults(handler=_simulate_preset, usage_error=parser.error)
+
+
+def _add_people(kinds: _Commands) -> None:
+    parser = kinds.add_parser(
+        "people",
+        help="the sessions of a simulated dataset, without the rest",
+        description="Write the sessions of a preset. Run again to go on after an interruption.",
+        epilog="example:\n  mavfer simulate people --preset mavfer-sim-small -o sessions\n",
+        formatter_class=_RAW,
+    )
+    parser.add_argument("--preset", choices=_PRESETS, required=True, help="the dataset")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the sessions")
+    parser.add_argument("--workers", type=int, help="processes (default: one per processor)")
+    terminal.add_common_options(parser)
+    parser.set_defaults(handler=_simulate_people)
 
 
 def _add_subjects(kinds: _Commands) -> None:
@@ -211,6 +241,60 @@ def _info(args: argparse.Namespace) -> int:
 
     description = describe(args.path)
     terminal.print_result(args, description, render(description))
+    return terminal.EXIT_OK
+
+
+def _simulate_preset(args: argparse.Namespace) -> int:
+    from .sim_pipeline import simulate_preset
+    from .sim_presets import preset_named
+
+    if args.preset is None or args.output is None:
+        args.usage_error("give --preset and -o, or one of: subjects, people, board, raters")
+    quiet = args.quiet or args.json
+    stages = simulate_preset(
+        preset_named(args.preset),
+        args.output,
+        n_workers=args.workers,
+        say=(lambda line: None) if quiet else print,
+    )
+    build = stages["build"].result
+    seconds_s = {key: round(stage.seconds_s, 1) for key, stage in stages.items()}
+    result = {"preset": args.preset, "seconds_s": seconds_s, **build}
+    terminal.print_result(
+        args,
+        result,
+        [
+            f"{args.output}: {args.preset}, {build['folder_bytes'] / 1e9:.1f} GB, "
+            f"made in {sum(seconds_s.values()) / 60:.0f} minutes"
+        ],
+    )
+    return terminal.EXIT_OK
+
+
+def _simulate_people(args: argparse.Namespace) -> int:
+    from .sim_presets import preset_named
+    from .virtual_sessions import write_sessions
+
+    preset = preset_named(args.preset)
+    sessions = tuple(preset.sessions())
+    with terminal.progress(f"{preset.name} sessions", enabled=not args.quiet) as on_progress:
+        written = write_sessions(
+            args.output, sessions, preset.plan(), n_workers=args.workers, on_progress=on_progress
+        )
+    result = {
+        "output": str(args.output),
+        "n_sessions": len(sessions),
+        "n_new": written.n_new,
+        "frames": sum(session.n_frames for session in sessions),
+    }
+    terminal.print_result(
+        args,
+        result,
+        [
+            f"{args.output}: {len(sessions)} sessions of {preset.name}, {result['frames']} "
+            f"moments ({written.n_new} sessions new)"
+        ],
+    )
     return terminal.EXIT_OK
 
 

@@ -1,6 +1,6 @@
-"""Stages of the demonstration: commands run as a user would run them, remembered when done.
+"""Stages of a long chain: commands run as a user would run them, remembered when done.
 
-A stage that finished is not run again: an interrupted demonstration goes on where it stopped.
+A stage that finished is not run again: a chain that was interrupted goes on where it stopped.
 """
 
 import json
@@ -23,7 +23,7 @@ _ERROR_TAIL_LINES = 15
 
 
 class DemoError(MavferError, RuntimeError):
-    """A stage of the demonstration failed or its output folder cannot be used."""
+    """A stage failed or the output folder cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,20 @@ class StageRunner:
         What the stages depend on; compared with the folder's.
     say : callable
         Receives the lines meant for the person who watches.
+    what : str
+        What the stages make, for messages.
     """
 
-    def __init__(self, folder: Path, *, plan: Mapping[str, Any], say: Callable[[str], None]):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        plan: Mapping[str, Any],
+        say: Callable[[str], None],
+        what: str = "demonstration",
+    ) -> None:
         self._folder = folder
+        self._what = what
         self._plan = dict(plan)
         self._say = say
         self._stages: dict[str, StageResult] = {}
@@ -140,7 +150,7 @@ class StageRunner:
         if not path.exists():
             if any(self._folder.iterdir()):
                 raise DemoError(
-                    f"{self._folder} is not empty and holds no demonstration",
+                    f"{self._folder} is not empty and holds no {self._what}",
                     remedy="choose a new folder with --output",
                 )
             return
@@ -157,7 +167,7 @@ class StageRunner:
             raise DemoError(f"{path} is damaged: {error}", remedy="choose a new folder") from error
         if version != _STATE_VERSION or plan != self._plan:
             raise DemoError(
-                f"{self._folder} holds a demonstration made with other settings",
+                f"{self._folder} holds a {self._what} made with other settings",
                 remedy="choose a new folder with --output, or delete that one",
             )
         self._stages = loaded

@@ -13,7 +13,7 @@ from calibration.registration import undistort_color_px
 from calibration.rig import RigCalibration
 from capture.errors import RecordingError
 from capture.frame import Image
-from capture.recorded_stream import RecordedStream
+from capture.recording import RecordedStream
 from capture.session import Session, open_session
 
 from .alignment import EYE_DISTANCE
@@ -50,6 +50,7 @@ _INFRARED_SEARCH_HEIGHTS_PX = (720,)
 """A face before a Kinect measures some 70 px in infrared: too small for a coarse search."""
 _SEGMENT_ROWS = 128
 _OUTER_EYE_DISTANCE_MM = 90.0
+_LIGHT = "light "
 """Between the outer corners of the eyes of a grown-up (means 88 to 91 mm, Farkas 1994): how far
 a face is until depth has told."""
 
@@ -117,6 +118,7 @@ class SessionSource:
                 for name, recording in session.recordings.items()
                 if not recording.complete
             ],
+            **_stages(session),
         }
         self._rig = rig
         self._modalities = modalities
@@ -305,5 +307,22 @@ def _light(rig: Mapping[str, Any]) -> dict[str, str]:
         rig.get("scene"),
         *(s.get("options") for s in rig.get("sensor", ()) if isinstance(s, Mapping)),
     ]
-    named = {scene.get("light") for scene in scenes if isinstance(scene, Mapping)} - {None}
-    return {"light": str(named.pop())} if len(named) == 1 else {}
+    named = [scene.get("light") for scene in scenes if isinstance(scene, Mapping)]
+    told = {light for light in named if isinstance(light, str)}
+    return {"light": told.pop()} if len(told) == 1 else {}
+
+
+def _stages(session: Session) -> dict[str, Any]:
+    """Tell a session's stages, and its light if they name one light only.
+
+    A stage called "light X" says which light was on, whoever wrote it: a simulated session, or
+    a protocol with such stages.
+    """
+    stages = [
+        [round((mark.time_ns - session.start_time_ns) * 1e-9, 3), mark.label]
+        for mark in session.manifest.marks
+        if mark.kind == "stage"
+    ]
+    lights = {str(label)[len(_LIGHT) :] for _, label in stages if str(label).startswith(_LIGHT)}
+    told: dict[str, Any] = {"stages": stages} if stages else {}
+    return told | ({"light": lights.pop()} if len(lights) == 1 else {})

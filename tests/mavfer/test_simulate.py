@@ -15,12 +15,13 @@ from capture.sensor import SensorInfo
 from capture.session import create_session, open_session
 from capture.simulation.device import TRUTH_EVENT
 from capture.writer import RecordingWriter
+from mavfer import virtual_sessions
 from mavfer.cli import main
 from mavfer.errors import DatasetError
 from mavfer.info import describe
 from mavfer.simulate import camera_scale, rate_sessions, read_truth, write_board
 from mavfer.truth_scores import truth_scores
-from mavfer.virtual_subjects import SubjectsPlan, write_clip, write_subjects
+from mavfer.virtual_subjects import SubjectsPlan, write_subjects
 
 TINY = SubjectsPlan(n_subjects=2, n_clips=2, n_frames=3, scale=0.2)
 
@@ -198,7 +199,9 @@ def test_an_interrupted_cohort_goes_on_and_processes_do_not_matter(cohort, tmp_p
     root, _ = cohort
     other = tmp_path / "virtual"
     other.mkdir()
-    write_clip(other, TINY, 1, 0)
+    virtual_sessions.write_session(
+        other, next(s for s in TINY.sessions() if s.name == "V02_clip01")
+    )
     kept = (other / "V02_clip01" / "session.json").read_bytes()
     (other / ".V02_clip02.partial").mkdir()  # what a killed process leaves
     seen = []
