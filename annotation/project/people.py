@@ -168,7 +168,7 @@ def _find(db: sqlite3.Connection, table: str, secret: str) -> sqlite3.Row | None
 
 
 def _hash(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def _rater(row: sqlite3.Row) -> Rater:

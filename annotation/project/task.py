@@ -158,7 +158,7 @@ def store_events(
         [
             (
                 *(task.id, client, event.seq, event.kind, event.frame, event.at_us),
-                *(event.dimension, event.value, event.hand, event.speed, event.detail),
+                *(event.dimension, event.value, event.hand, event.speed, _whole(event.detail)),
                 *(late, now_ns),
             )
             for event in events
@@ -222,6 +222,11 @@ def resume_frame(pages: Sequence[Sequence[Event]], n_frames: int, rate_hz: float
         return 0
     stepped = moves[-1].speed == 0
     return max(0, moves[-1].frame - (0 if stepped else round(RESUME_BEFORE_S * rate_hz)))
+
+
+def _whole(text: str) -> str:
+    """Replace halves of characters: a page can say them, a database cannot keep them."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _newest_page(db: sqlite3.Connection, task: int) -> sqlite3.Row | None:

@@ -133,6 +133,11 @@ def add_error_answers(app: FastAPI) -> None:
         told = "your access has ended" if status == 401 else "there is nothing here"
         return JSONResponse({"error": told}, status)
 
+    @app.exception_handler(OverflowError)
+    async def no_such_number(_request: Request, _error: Exception) -> Response:
+        """Answer a number in an address that no database can count to."""
+        return JSONResponse({"error": "there is nothing here"}, 404)
+
     @app.exception_handler(MavferError)
     async def refuse(_request: Request, error: Exception) -> Response:
         if isinstance(error, BusyError | FinishedError):
