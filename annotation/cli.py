@@ -40,7 +40,22 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``mavfer-annotate``; returns the exit status."""
     args = build_parser().parse_args(argv)
-    return terminal.run_command(args.handler, args)
+    return terminal.run_command(_run, args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Call the handler; a database that fails in the middle is told like everything else."""
+    import sqlite3
+
+    from .errors import AnnotationError
+
+    try:
+        return int(args.handler(args))
+    except sqlite3.Error as error:
+        raise AnnotationError(
+            f"the database of {args.project} cannot be used: {error}",
+            remedy="check the disk, or restore ratings.sqlite and its -wal file from a copy",
+        ) from error
 
 
 if __name__ == "__main__":

@@ -85,8 +85,14 @@ def read_project_ratings(
         Not a project, or damaged.
     """
     project = open_project(path)
-    with project.database.read() as db:
-        found = list(stored_ratings(db))
+    try:
+        with project.database.read() as db:
+            found = list(stored_ratings(db))
+    except sqlite3.Error as error:
+        raise AnnotationError(
+            f"{project.database.path} cannot be read: {error}",
+            remedy="restore it from a copy, together with its -wal file if there is one",
+        ) from error
     wanted = [each for each in found if each.submitted or include_unsubmitted]
     return tuple(
         sorted(

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +126,33 @@ def test_a_project_is_not_written_over(rated: Path, capsys: pytest.CaptureFixtur
         assert main(["fuse", str(rated), "-o", str(inside), "--overwrite"]) == 1
         assert "lies inside" in capsys.readouterr().err
     assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "other table"])
+def test_a_damaged_database_is_one_line(
+    rated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    path = rated / "ratings.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if damage == "other table":
+            connection.execute("DROP TABLE event")
+    content = bytearray(path.read_bytes())
+    if damage == "garbage":
+        content[4096:] = bytes(byte ^ 0x5A for byte in content[4096:])
+        path.write_bytes(content)
+    elif damage == "cut":
+        path.write_bytes(content[: len(content) // 3])
+    for words in (
+        ["agreement", str(rated)],
+        ["fuse", str(rated), "-o", str(tmp_path / "labels.csv")],
+        ["export", str(rated), "-o", str(tmp_path / "out.csv")],
+    ):
+        assert main(words) == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "ratings.sqlite" in error
+    for words in (["assign", str(rated), "R9"], ["link", str(rated), "R1"]):
+        assert main(words) in (0, 1)  # what it needs may be whole still
+        assert "Traceback" not in capsys.readouterr().err
+    assert not (tmp_path / "labels.csv").exists()
