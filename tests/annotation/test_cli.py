@@ -153,13 +153,6 @@ def test_export_and_import_are_inverse(raters, tmp_path, capsys):
     run(capsys, "export", labels, "--format", "parquet", "-o", tmp_path / "labels.parquet")
 
 
-def test_the_report_is_written_and_says_the_same(raters, tmp_path, capsys):
-    page = tmp_path / "report.html"
-    text = run(capsys, "report", raters, "-o", page, "--quiet", "--resamples", "20")
-    assert "Krippendorff's alpha" in text
-    assert "mavfer-annotate" in page.read_text()
-
-
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

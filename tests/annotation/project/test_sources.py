@@ -112,8 +112,11 @@ def test_every_command_takes_the_folder(
         *["observed"],
     ]
     page = tmp_path / "report.html"
+    capsys.readouterr()
     assert main(["report", str(rated), "-o", str(page), "--quiet"]) == 0
+    assert "Krippendorff's alpha" in capsys.readouterr().out
     assert "2 raters, 1 sessions" in page.read_text()
+    assert "<pre>mavfer-annotate" in page.read_text()
 
 
 def test_a_project_is_not_written_over(rated: Path, capsys: pytest.CaptureFixture[str]) -> None:
