@@ -66,7 +66,7 @@ def chosen_configs(
     changes = {key: value for key, value in options.items() if value is not None}
     if args.checkpointing:
         changes["checkpointing"] = True
-    changes |= _assignments(args.set)
+    changes |= assignments(args.set)
     own = {field.name for field in dataclasses.fields(ModelConfig)}
     of_file = {k: v for k, v in file.model.items() if k not in _NOT_SETTABLE}
     of_model = of_file | {k: v for k, v in changes.items() if k in own}
@@ -200,7 +200,8 @@ def resumed_configs(args: argparse.Namespace) -> tuple[str, ModelConfig, TrainCo
     return info.preset, info.model, train
 
 
-def _assignments(words: Sequence[str]) -> dict[str, Any]:
+def assignments(words: Sequence[str]) -> dict[str, Any]:
+    """Read ``--set``: KEY=VALUE of any field that has no option of its own."""
     known = {
         field.name for kind in (ModelConfig, TrainConfig) for field in dataclasses.fields(kind)
     } - _NOT_SETTABLE

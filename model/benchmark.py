@@ -1,0 +1,298 @@
+"""Experiments carried out: which runs they need, what is made of them, where it is written."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from capture.files import write_text_atomic
+from mavfer.store import ClipStore
+
+from .config import ModelConfig, TrainConfig
+from .data import categories_of
+from .errors import ModelError
+from .experiments import Experiment, Row
+from .knock_out import knock_outs_of
+from .presets import preset
+from .result_table import ResultRow, ResultTable, Spread, to_csv, to_latex, to_markdown
+from .run_pool import fulfil_all
+from .run_spec import RunSpec, is_finished, read_scores, steps_taken, with_seed
+
+Scale = Literal["small", "recommended", "paper"]
+_SMALL_STEPS = 300
+_METRICS: tuple[str, ...] = ("rmse", "cc", "ccc", "ccc_post")
+_CATEGORY_METRICS: tuple[str, ...] = ("accuracy", "uar")
+OnSteps = Callable[[int, int, str], None]
+"""Receives steps taken and to take, and how many runs are finished."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BenchmarkPlan:
+    """How an experiment is to be carried out.
+
+    Attributes
+    ----------
+    store : ClipStore
+    root : Path
+        Folder of runs and tables.
+    scale : {"small", "recommended", "paper"}
+    n_seeds : int
+        Seeds 0 to n_seeds - 1, the same for every row.
+    output : str
+        Dimension, of experiments that are not about categories.
+    workers : int
+    scheduler : str or None
+    steps : int or None
+        Instead of the scale's.
+    pretrained : mapping of architecture to Path
+        Published weights.
+    settings : mapping
+        Further fields of the configurations, for every row.
+    """
+
+    store: ClipStore
+    root: Path
+    scale: Scale = "small"
+    n_seeds: int = 3
+    output: str = "valence"
+    workers: int = 1
+    scheduler: str | None = None
+    steps: int | None = None
+    pretrained: Mapping[str, Path] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.n_seeds < 1 or self.workers < 1:
+            raise ModelError(
+                f"{self.n_seeds} seeds, {self.workers} workers: expected at least 1 of each"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedRow:
+    """A row and its runs, one a seed; none where it cannot be run.
+
+    Attributes
+    ----------
+    row : Row
+    specs : tuple of RunSpec
+    knock_outs : tuple of str
+        Beside the network as trained.
+    note : str
+    """
+
+    row: Row
+    specs: tuple[RunSpec, ...]
+    knock_outs: tuple[str, ...] = ()
+    note: str = ""
+
+
+def plan_rows(experiment: Experiment, plan: BenchmarkPlan) -> tuple[PlannedRow, ...]:
+    """Work out the runs of every row.
+
+    Raises
+    ------
+    ModelError
+        The store lacks categories, or every row's modalities.
+    """
+    categories = categories_of(plan.store) if experiment.categorical else ()
+    if experiment.categorical and len(categories) < 2:
+        raise ModelError(
+            f"{experiment.name} needs videos with categories, {plan.store.path.name} has "
+            f"{len(categories)}",
+            remedy="build or import a store with categories",
+        )
+    rows = tuple(_plan_row(row, experiment, plan, categories) for row in experiment.rows)
+    if experiment.rows and not any(row.specs for row in rows):
+        reasons = "; ".join(dict.fromkeys(row.note for row in rows if row.note))
+        raise ModelError(
+            f"{experiment.name}: no row can be run on {plan.store.path.name}: {reasons}"
+        )
+    return rows
+
+
+def _plan_row(
+    row: Row, experiment: Experiment, plan: BenchmarkPlan, categories: tuple[str, ...]
+) -> PlannedRow:
+    if row.architecture is None:
+        return PlannedRow(row, ())
+    if missing := [m for m in row.modalities if m not in plan.store.modalities]:
+        return PlannedRow(row, (), note=f"not run: the store has no {', '.join(missing)}")
+    outputs = ("category",) if experiment.categorical else (plan.output,)
+    model, train = preset(
+        plan.scale,
+        architecture=row.architecture,
+        modalities=row.modalities,
+        outputs=outputs,
+        categories=categories,
+    )
+    note = ""
+    if model.facts.pretrained:
+        weights = plan.pretrained.get(row.architecture)
+        if weights is not None and model.width == 1:
+            train = replace(train, initialisation="pretrained", pretrained=str(weights))
+        elif plan.scale == "paper":
+            return PlannedRow(
+                row,
+                (),
+                note=f"not run: no {model.facts.pretrained} weights "
+                f"(--pretrained {row.architecture}=FILE)",
+            )
+        else:
+            note = "from random weights, not from published ones"
+    model, train = _refined(model, train, row, plan)
+    first = RunSpec(
+        store_path=plan.store.path,
+        store_fingerprint=plan.store.fingerprint,
+        model=model,
+        train=train,
+        preset=plan.scale,
+    )
+    specs = tuple(with_seed(first, seed) for seed in range(plan.n_seeds))
+    if model.facts.closed_form:  # nothing in it is drawn: one run stands for all seeds
+        specs = specs[:1] * plan.n_seeds
+    knock_outs = tuple(str(k) for k in knock_outs_of(model)) if experiment.knock_outs else ()
+    return PlannedRow(row, specs, knock_outs, note)
+
+
+def _refined(
+    model: ModelConfig, train: TrainConfig, row: Row, plan: BenchmarkPlan
+) -> tuple[ModelConfig, TrainConfig]:
+    steps = plan.steps or (_SMALL_STEPS if plan.scale == "small" else None)
+    of_train = dict(row.train) | ({"max_steps": steps} if steps else {})
+    of_model = dict(row.model)
+    own = set(model.to_object())
+    for name, value in plan.settings.items():
+        (of_model if name in own else of_train)[name] = value
+    return (
+        ModelConfig.from_object(model.to_object() | of_model, where=row.label),
+        TrainConfig.from_object(train.to_object() | of_train, where=row.label),
+    )
+
+
+def carry_out(
+    rows: Sequence[PlannedRow], plan: BenchmarkPlan, *, on_steps: OnSteps | None = None
+) -> dict[str, str]:
+    """Train and score what is missing; return why runs failed, by key."""
+    wanted: dict[str, tuple[RunSpec, tuple[str, ...]]] = {}
+    for row in rows:
+        for spec in row.specs:
+            before = wanted.get(spec.key, (spec, ()))[1]
+            wanted[spec.key] = (spec, tuple(dict.fromkeys(("", *before, *row.knock_outs))))
+    todo = [spec for spec, names in wanted.values() if not is_finished(spec, plan.root, names)]
+    # Seed by seed: after an interruption the first seeds are there for every row.
+    todo.sort(key=lambda spec: spec.train.seed)
+    total = sum(spec.train.max_steps for spec in todo)
+
+    def poll() -> None:
+        if on_steps is not None:
+            taken = sum(steps_taken(spec, plan.root) for spec in todo)
+            done = sum(is_finished(s, plan.root, wanted[s.key][1]) for s in todo)
+            on_steps(taken, total, f"{done} of {len(todo)} runs")
+
+    return fulfil_all(
+        todo,
+        plan.root,
+        lambda spec: wanted[spec.key][1],
+        workers=max(1, min(plan.workers, len(todo))),
+        scheduler=plan.scheduler,
+        on_poll=poll,
+    )
+
+
+def make_table(
+    experiment: Experiment,
+    rows: Sequence[PlannedRow],
+    plan: BenchmarkPlan,
+    failures: Mapping[str, str],
+) -> ResultTable:
+    """Put the finished runs beside the paper's figures."""
+    if experiment.categorical:
+        headline, output = "accuracy", "category"
+    else:
+        headline, output = "ccc", plan.output
+    metrics = _CATEGORY_METRICS if experiment.categorical else _METRICS
+    scored: dict[int, dict[str, Spread]] = {}
+    spoiled: dict[str, dict[str, Spread]] = {}
+    notes: dict[int, str] = {}
+    for number, row in enumerate(rows):
+        failed = [failures[spec.key] for spec in row.specs if spec.key in failures]
+        notes[number] = f"failed: {failed[0]}" if failed else row.note
+        if not row.specs or failed:
+            continue
+        found = [read_scores(spec, plan.root, ("", *row.knock_outs)) for spec in row.specs]
+        scored[number] = {
+            metric: Spread(tuple(_value(each.evaluations[""], output, metric) for each in found))
+            for metric in metrics
+        }
+        if row.knock_outs:
+            spoiled[row.row.label] = {
+                name: Spread(
+                    tuple(_value(each.evaluations[name], output, headline) for each in found)
+                )
+                for name in row.knock_outs
+            }
+    baseline = next((n for n, row in enumerate(rows) if row.row.baseline and n in scored), None)
+    results = []
+    for number, row in enumerate(rows):
+        scores = scored.get(number, {})
+        difference = None
+        if baseline is not None and scores and number != baseline:
+            difference = scores[headline].minus(scored[baseline][headline])
+        results.append(
+            ResultRow(
+                row.row.label,
+                row.row.published,
+                scores,
+                difference,
+                notes[number],
+                row.row.control,
+            )
+        )
+    against = rows[baseline].row.label if baseline is not None else None
+    columns = tuple(dict.fromkeys(name for found in spoiled.values() for name in found))
+    return ResultTable(
+        title=f"{experiment.name}: {experiment.title}",
+        metrics=metrics,
+        headline=headline,
+        rows=tuple(results),
+        notes=_notes(experiment, plan, against),
+        knock_outs=columns,
+        spoiled=spoiled,
+    )
+
+
+def _notes(experiment: Experiment, plan: BenchmarkPlan, against: str | None) -> tuple[str, ...]:
+    seeds = f"seeds 0 to {plan.n_seeds - 1}" if plan.n_seeds > 1 else "one seed"
+    store = plan.store
+    notes = [
+        f"Paper: Lee et al., IEEE TIP 2020, on {experiment.published_on}. Ours: "
+        f"{store.path.name} (fingerprint {store.fingerprint[:16]}), scale {plan.scale}, {seeds}, "
+        f"{'category' if experiment.categorical else plan.output}, all test frames pooled, "
+        f"mean ± sample sd over seeds; mavfer {version('mavfer')}. Other data: compare rows with "
+        "rows, not with the paper.",
+    ]
+    if against:
+        notes.append(f"Differences are to “{against}”, seed by seed, so their sd is paired.")
+    if plan.n_seeds < 3:
+        notes.append("Fewer than three seeds: an order of rows says nothing.")
+    return tuple(notes)
+
+
+def write_table(table: ResultTable, root: Path, name: str) -> dict[str, Path]:
+    """Write Markdown, CSV and LaTeX; return their paths."""
+    texts = {"md": to_markdown(table), "csv": to_csv(table), "tex": to_latex(table)}
+    paths = {kind: root / f"{name}.{kind}" for kind in texts}
+    for kind, text in texts.items():
+        write_text_atomic(paths[kind], text, overwrite=True)
+    return paths
+
+
+def _value(evaluation: Mapping[str, Any], output: str, metric: str) -> float | None:
+    if metric == "ccc_post":
+        processed = evaluation["post_processed"]
+        found = processed[output]["ccc"] if processed else None
+    else:
+        found = evaluation["pooled"][output][metric]
+    return None if found is None else float(found)

@@ -1,0 +1,239 @@
+"""``mavfer-benchmark``: the tables and figures of the MRAN paper on a clip store."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from capture import terminal
+
+from .experiments import EXPERIMENTS
+
+if TYPE_CHECKING:
+    from .benchmark import BenchmarkPlan
+    from .experiments import Experiment
+
+_EPILOG = """\
+examples:
+  mavfer-benchmark table4 --store store.h5
+  mavfer-benchmark table4 table6 --store store.h5 --seeds 5 --workers 2
+  mavfer-benchmark table7 --store store.h5 --scale paper --pretrained vgg16=vgg16.safetensors
+  mavfer-benchmark table4 --store store.h5 --scheduler tcp://10.0.0.1:8786
+  mavfer-benchmark all --store store.h5 -o benchmark
+
+Runs are kept under OUTPUT/runs by their content: what is there is not trained again, whichever
+table asks for it, and an interrupted benchmark goes on with the same command. Tables are written
+as Markdown, CSV and LaTeX beside the paper's figures, mean ± sd over seeds, differences paired.
+
+scales:
+  small        32x32 crops, a quarter of the width, 300 steps: a table in minutes on two cores
+  recommended  the paper's size with what lets it learn; for a GPU
+  paper        the paper's networks and hyper-parameters; for a GPU
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return terminal.run_command(_benchmark, _parser().parse_args(argv))
+
+
+def _parser() -> argparse.ArgumentParser:
+    named = "".join(f"  {each.name:<10}{each.title}\n" for each in EXPERIMENTS.values())
+    parser = argparse.ArgumentParser(
+        prog="mavfer-benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"{_EPILOG}\nexperiments:\n{named}",
+    )
+    parser.add_argument(
+        "experiments",
+        nargs="+",
+        choices=(*EXPERIMENTS, "all"),
+        metavar="EXPERIMENT",
+        help="table3 to table10, fig7 to fig15, or all",
+    )
+    parser.add_argument("--store", type=Path, required=True, help="clip store")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("benchmark"), help="folder (default: benchmark)"
+    )
+    parser.add_argument("--scale", choices=("small", "recommended", "paper"), default="small")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="default: 3")
+    parser.add_argument(
+        "--target", choices=("valence", "arousal"), default="valence", help="default: valence"
+    )
+    parser.add_argument("--steps", type=int, metavar="N", help="training steps of every run")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another field of every configuration (docs/how-to/train.md)",
+    )
+    parser.add_argument(
+        "--pretrained",
+        action="append",
+        default=[],
+        metavar="NETWORK=FILE",
+        help="published weights of vgg16, resnet50, vgg_face, vgg_face_lstm or affwildnet",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="runs at a time (default: 1)"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do the runs"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only say which runs are there and which are not"
+    )
+    terminal.add_common_options(parser)
+    return parser
+
+
+def _benchmark(args: argparse.Namespace) -> int:
+    from mavfer.store import open_store
+
+    from .benchmark import BenchmarkPlan
+    from .settings import assignments
+
+    chosen = EXPERIMENTS if "all" in args.experiments else dict.fromkeys(args.experiments)
+    with open_store(args.store) as store:
+        plan = BenchmarkPlan(
+            store=store,
+            root=args.output,
+            scale=args.scale,
+            n_seeds=args.seeds,
+            output=args.target,
+            workers=args.workers,
+            scheduler=args.scheduler,
+            steps=args.steps,
+            pretrained=_pretrained(args.pretrained),
+            settings=assignments(args.set),
+        )
+        report: dict[str, Any] = {}
+        lines: list[str] = []
+        skipped = 0
+        for name in chosen:
+            try:
+                facts, text = _carry_out(EXPERIMENTS[name], plan, args)
+            except Exception as error:
+                if "all" not in args.experiments or not _is_unfit(error):
+                    raise
+                facts, text = {"skipped": str(error)}, [f"{name}: skipped: {error}"]
+                skipped += 1
+            report[name] = facts
+            lines += [*text, ""]
+    if skipped == len(report):
+        terminal.print_result(args, report, lines)
+        return terminal.EXIT_FAILED
+    failed = any(facts.get("failed") for facts in report.values())
+    terminal.print_result(args, report, lines[:-1])
+    return terminal.EXIT_FAILED if failed else terminal.EXIT_OK
+
+
+def _is_unfit(error: Exception) -> bool:
+    from .errors import ModelError
+
+    return isinstance(error, ModelError)
+
+
+def _carry_out(
+    experiment: "Experiment", plan: "BenchmarkPlan", args: argparse.Namespace
+) -> tuple[dict[str, Any], list[str]]:
+    from .benchmark import carry_out, make_table, plan_rows, write_table
+    from .benchmark_figures import (
+        draw_curve,
+        draw_run_attention,
+        draw_run_traces,
+        draw_statistics,
+        write_agreement,
+    )
+    from .errors import ModelError
+    from .result_table import to_markdown
+
+    if experiment.kind == "agreement":
+        return _told(experiment, write_agreement(plan))
+    if experiment.kind == "statistics":
+        return _told(experiment, draw_statistics(experiment, plan))
+    rows = plan_rows(experiment, plan)
+    if args.dry_run:
+        return _told_of_runs(experiment, rows, plan)
+    detail = ""
+
+    def show(done: int, total: int, runs: str) -> None:
+        nonlocal detail
+        detail = runs
+        on_progress(done, total)
+
+    with terminal.progress(
+        experiment.name, enabled=not args.quiet, detail=lambda: detail
+    ) as on_progress:
+        failures = carry_out(rows, plan, on_steps=show)
+    if failures and experiment.kind in ("attention", "traces"):
+        raise ModelError(f"{experiment.name}: {next(iter(failures.values()))}")
+    if experiment.kind == "attention":
+        return _told(experiment, draw_run_attention(experiment, rows, plan))
+    if experiment.kind == "traces":
+        return _told(experiment, draw_run_traces(experiment, rows, plan))
+    table = make_table(experiment, rows, plan, failures)
+    paths = write_table(table, plan.root, experiment.name)
+    if experiment.kind == "curve":
+        paths |= draw_curve(experiment, table, rows, plan)
+    facts: dict[str, Any] = {kind: str(path) for kind, path in paths.items()}
+    facts["rows"] = [
+        {
+            "label": row.label,
+            "control": row.control,
+            "note": row.note or None,
+            "scores": {
+                metric: {"mean": spread.mean, "sd": spread.sd, "seeds": list(spread.values)}
+                for metric, spread in row.scores.items()
+            },
+        }
+        for row in table.rows
+    ]
+    facts["failed"] = len(failures)
+    files = [f"{kind}: {path}" for kind, path in paths.items()]
+    return facts, [to_markdown(table).rstrip(), "", *files]
+
+
+def _told(experiment: "Experiment", paths: dict[str, Path]) -> tuple[dict[str, Any], list[str]]:
+    lines = [f"{experiment.name}: {path}" for path in paths.values()]
+    return {kind: str(path) for kind, path in paths.items()}, lines
+
+
+def _told_of_runs(
+    experiment: "Experiment", rows: "Sequence[Any]", plan: "BenchmarkPlan"
+) -> tuple[dict[str, Any], list[str]]:
+    from .run_spec import is_finished
+
+    lines, missing, total = [f"{experiment.name}: {experiment.title}"], 0, 0
+    for row in rows:
+        specs = dict.fromkeys(row.specs)
+        done = sum(is_finished(spec, plan.root, ("", *row.knock_outs)) for spec in specs)
+        total, missing = total + len(specs), missing + len(specs) - done
+        state = row.note if not specs else f"{done} of {len(specs)} runs are there"
+        if row.row.architecture is None:
+            state = "published figure only"
+        lines.append(f"  {row.row.label:<40}{state}")
+    return {"runs": total, "missing": missing}, lines
+
+
+def _pretrained(words: Sequence[str]) -> dict[str, Path]:
+    from .catalogue import FACTS
+    from .errors import ModelError
+
+    known = [name for name, facts in FACTS.items() if facts.pretrained]
+    found: dict[str, Path] = {}
+    for word in words:
+        name, sign, path = word.partition("=")
+        if not sign or name not in known:
+            raise ModelError(
+                f"--pretrained {word!r}", remedy=f"NETWORK=FILE, of {', '.join(known)}"
+            )
+        found[name] = Path(path)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

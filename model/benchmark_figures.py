@@ -1,0 +1,129 @@
+"""The figures of the paper from finished runs, and its Table III from the raters."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from capture.files import atomic_output, write_text_atomic
+from mavfer.statistics.figures import draw_all
+from mavfer.statistics.measure import measure
+
+from .attention_film import write_attention_film
+from .benchmark import BenchmarkPlan, PlannedRow
+from .errors import ModelError
+from .experiments import Experiment
+from .figures import draw_attention, draw_traces
+from .published import TABLE_3
+from .result_table import ResultTable
+from .run_spec import evaluate_again
+
+_STATISTICS = {
+    "fig7": "frames-per-video",
+    "fig8": "label-distribution",
+    "fig9": "label-histograms",
+}
+_DPI = 120
+_AGREEMENT = ("percent_positive", "correlation", "alpha")
+
+
+def draw_statistics(experiment: Experiment, plan: BenchmarkPlan) -> dict[str, Path]:
+    """Draw what the store consists of: Figs. 7 to 9."""
+    facts = measure(plan.store)
+    folder = plan.root / "statistics"
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = draw_all(facts, folder)
+    wanted = _STATISTICS[experiment.name]
+    if wanted not in drawn:
+        raise ModelError(f"{experiment.name}: {plan.store.path.name} has nothing to draw it from")
+    source = drawn[wanted]
+    target = plan.root / f"{experiment.name}{source.suffix}"
+    with atomic_output(target, overwrite=True) as partial:
+        partial.write_bytes(source.read_bytes())
+    return {"figure": target}
+
+
+def write_agreement(plan: BenchmarkPlan) -> dict[str, Path]:
+    """Write Table III: agreement of the raters that the store keeps."""
+    found = {each["dimension"]: each for each in measure(plan.store)["agreement"]}
+    if not found:
+        raise ModelError(
+            f"table3: {plan.store.path.name} keeps no raters",
+            remedy="build it with --raters",
+        )
+    header = ["dimension", "% pos., paper", "corr., paper", "α, paper", "% pos.", "corr.", "α"]
+    lines = ["# table3: Agreement of the raters\n", "| " + " | ".join(header) + " |"]
+    lines.append("|---|" + "---:|" * (len(header) - 1))
+    rows = [",".join(["dimension", *_AGREEMENT, *(f"{name}_paper" for name in _AGREEMENT)])]
+    for dimension, (positive, correlation, alpha) in TABLE_3.items():
+        own = [_agreed(found.get(dimension, {}), name) for name in _AGREEMENT]
+        paper = [f"{positive:.1f}", f"{correlation:.3f}", f"{alpha:.2f}"]
+        lines.append("| " + " | ".join([dimension, *paper, *own]) + " |")
+        rows.append(",".join([dimension, *own, *paper]))
+    lines.append("\nAfter zero-mean normalisation, as in the paper, whose figures are of MAVFER.")
+    paths = {"md": plan.root / "table3.md", "csv": plan.root / "table3.csv"}
+    write_text_atomic(paths["md"], "\n".join(lines) + "\n", overwrite=True)
+    write_text_atomic(paths["csv"], "\n".join(rows) + "\n", overwrite=True)
+    return paths
+
+
+def _agreed(facts: Mapping[str, Any], name: str) -> str:
+    value = facts.get(name)
+    return f"{value:.3f}" if isinstance(value, int | float) else "–"
+
+
+def draw_run_attention(
+    experiment: Experiment, rows: Sequence[PlannedRow], plan: BenchmarkPlan
+) -> dict[str, Path]:
+    """Draw faces with the attention of the first seed, as a picture and a film."""
+    (row,) = rows
+    found = evaluate_again(row.specs[0], plan.root)
+    paths = {kind: plan.root / f"{experiment.name}.{kind}" for kind in ("png", "mp4")}
+    title = f"{row.row.label}, seed {row.specs[0].train.seed}"
+    draw_attention(found, paths["png"], title=title, overwrite=True)
+    write_attention_film(found, paths["mp4"], overwrite=True)
+    return paths
+
+
+def draw_run_traces(
+    experiment: Experiment, rows: Sequence[PlannedRow], plan: BenchmarkPlan
+) -> dict[str, Path]:
+    """Draw the traces of the first seed of every row."""
+    paths: dict[str, Path] = {}
+    for row in rows:
+        if not row.specs:
+            continue
+        name = row.specs[0].model.architecture
+        path = plan.root / f"{experiment.name}-{name}.png"
+        found = evaluate_again(row.specs[0], plan.root)
+        draw_traces(found, None, path, title=row.row.label, overwrite=True)
+        paths[name] = path
+    return paths
+
+
+def draw_curve(
+    experiment: Experiment, table: ResultTable, rows: Sequence[PlannedRow], plan: BenchmarkPlan
+) -> dict[str, Path]:
+    """Draw RMSE, CC and CCC over the length of the clips: Fig. 11."""
+    figure = Figure(figsize=(9, 3), dpi=_DPI, layout="constrained")
+    panels = figure.subplots(1, 3)
+    by_label = {row.label: row for row in table.rows}
+    lengths = {
+        row.specs[0].model.clip_length: by_label[row.row.label].scores
+        for row in rows
+        if row.specs and by_label[row.row.label].scores
+    }
+    for axes, metric in zip(panels, ("rmse", "cc", "ccc"), strict=True):
+        known = {t: s[metric] for t, s in lengths.items() if s[metric].mean is not None}
+        means = [spread.mean for spread in known.values()]
+        spreads = [spread.sd or 0.0 for spread in known.values()]
+        axes.errorbar(list(known), means, spreads, marker="o", color="#2b5fa8", capsize=3)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(list(known), [str(t) for t in known])
+        axes.set_xlabel("frames of a clip")
+        axes.set_title(metric.upper(), fontsize=10)
+    path = plan.root / f"{experiment.name}.png"
+    with atomic_output(path, overwrite=True) as partial:
+        figure.savefig(partial, format="png")
+    return {"figure": path}

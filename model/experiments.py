@@ -1,0 +1,232 @@
+"""The tables and figures of the MRAN paper as named experiments.
+
+Data only: which networks a table needs, what the paper prints beside them, and which controls it
+lacks. Running them is `model.benchmark`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .catalogue import FACTS, Architecture
+from .published import (
+    TABLE_4,
+    TABLE_5,
+    TABLE_6,
+    TABLE_7,
+    TABLE_8,
+    TABLE_9,
+    TABLE_10,
+    Published,
+)
+
+Kind = Literal["table", "agreement", "statistics", "attention", "traces", "curve"]
+ALL = ("color", "depth", "thermal")
+CLIP_LENGTHS = (4, 8, 16, 32)
+"""Of Fig. 11, whose axis the text does not name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One network of an experiment.
+
+    Attributes
+    ----------
+    label : str
+    architecture : str or None
+        None: the paper's figure stands alone, there is nothing to train.
+    modalities : tuple of str
+    published : Published or None
+    model, train : mapping
+        Fields that differ from the scale's.
+    control : bool
+        The paper lacks this row.
+    baseline : bool
+        The row that the others are compared with, seed by seed.
+    """
+
+    label: str
+    architecture: Architecture | None = None
+    modalities: tuple[str, ...] = ("color",)
+    published: Published | None = None
+    model: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    control: bool = False
+    baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experiment:
+    """A table or figure.
+
+    Attributes
+    ----------
+    name, title : str
+    kind : str
+        What is made of the runs.
+    rows : tuple of Row
+    categorical : bool
+    knock_outs : bool
+        Score every knock-out of every row beside the table.
+    published_on : str
+        Data set of the paper's figures.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    rows: tuple[Row, ...] = ()
+    categorical: bool = False
+    knock_outs: bool = False
+    published_on: str = "MAVFER"
+
+
+def _modality_rows() -> tuple[Row, ...]:
+    rows = [
+        Row(
+            " + ".join(names),
+            "uran" if len(names) == 1 else "mran",
+            names,
+            published,
+            baseline=names == ("color",),
+        )
+        for names, published in TABLE_4.items()
+    ]
+    controls = [
+        Row("no attention, color", "no_attention", control=True),
+        Row("early fusion, color + depth + thermal", "early_fusion", ALL, control=True),
+        Row("ridge, color", "ridge", control=True),
+        Row("ridge, color + depth + thermal", "ridge", ALL, control=True),
+    ]
+    return (*rows, *controls)
+
+
+def _component_rows(
+    published: Mapping[str, Published], full: Architecture, modalities: tuple[str, ...]
+) -> tuple[Row, ...]:
+    architectures: tuple[Architecture, ...] = ("cnn2d", "cnn3d", "spatial", full)
+    return tuple(
+        Row(
+            label,
+            architecture,
+            modalities if FACTS[architecture].modalities != "one" else modalities[:1],
+            published[label],
+            baseline=architecture == "cnn3d",
+        )
+        for label, architecture in zip(published, architectures, strict=True)
+    )
+
+
+def _architecture_rows() -> tuple[Row, ...]:
+    labels: dict[Architecture, str] = {
+        "khorrami_cnn": "CNN (Khorrami et al.)",
+        "vgg16": "VGG-16",
+        "resnet50": "ResNet-50",
+        "vgg_face": "VGG-Face",
+        "khorrami_cnn_rnn": "CNN + RNN, 4 s (Khorrami et al.)",
+        "vgg_face_lstm": "VGG-Face-LSTM",
+        "affwildnet": "AffWildNet",
+        "uran": "URAN",
+    }
+    rows = [
+        Row(label, name, published=TABLE_7[name], baseline=name == "uran")
+        for name, label in labels.items()
+    ]
+    return (*rows, Row("ridge", "ridge", control=True))
+
+
+def _recola_rows() -> tuple[Row, ...]:
+    ours: dict[str, Row] = {
+        "CNN": Row("", "khorrami_cnn"),
+        "CNN + RNN (1 s)": Row("", "khorrami_cnn_rnn", model={"clip_length": 4}),
+        "CNN + RNN (4 s)": Row("", "khorrami_cnn_rnn"),
+        "LGBP-TOP + LSTM": Row("", "lgbp_top_lstm"),
+        "LGBP-TOP + Bi-LSTM": Row("", "lgbp_top_bilstm"),
+        "LGBP-TOP + LSTM + ε-loss": Row("", "lgbp_top_lstm", train={"loss": "epsilon"}),
+        "CNN + LSTM + ε-loss": Row("", "cnn_lstm", train={"loss": "epsilon"}),
+        "URAN": Row("", "uran", baseline=True),
+    }
+    return _beside(TABLE_8, ours)
+
+
+def _sewa_rows() -> tuple[Row, ...]:
+    ours = {
+        "CNN": Row("", "khorrami_cnn"),
+        "CNN + RNN (4 s)": Row("", "khorrami_cnn_rnn"),
+        "URAN": Row("", "uran", baseline=True),
+    }
+    return _beside(TABLE_9, ours)
+
+
+def _beside(published: Mapping[str, Published], ours: Mapping[str, Row]) -> tuple[Row, ...]:
+    rows = []
+    for label, figures in published.items():
+        own = ours.get(label, Row(""))
+        rows.append(
+            Row(
+                label,
+                own.architecture,
+                own.modalities,
+                figures,
+                own.model,
+                own.train,
+                baseline=own.baseline,
+            )
+        )
+    return tuple(rows)
+
+
+_MRAN = Row("MRAN", "mran", ALL, TABLE_4[ALL])
+_URAN = Row("URAN", "uran", published=TABLE_4["color",])
+_TRACES = (Row("CNN (Khorrami et al.)", "khorrami_cnn"), _URAN)
+
+EXPERIMENTS: dict[str, Experiment] = {
+    each.name: each
+    for each in (
+        Experiment("table3", "Agreement of the raters", "agreement"),
+        Experiment("table4", "Modalities", "table", _modality_rows(), knock_outs=True),
+        Experiment(
+            "table5",
+            "Components of URAN",
+            "table",
+            _component_rows(TABLE_5, "uran", ("color",)),
+            knock_outs=True,
+            published_on="RECOLA",
+        ),
+        Experiment(
+            "table6",
+            "Components of MRAN",
+            "table",
+            _component_rows(TABLE_6, "mran", ALL),
+            knock_outs=True,
+        ),
+        Experiment("table7", "Architectures on color", "table", _architecture_rows()),
+        Experiment("table8", "RECOLA", "table", _recola_rows(), published_on="RECOLA"),
+        Experiment("table9", "SEWA", "table", _sewa_rows(), published_on="SEWA"),
+        Experiment(
+            "table10",
+            "Categories",
+            "table",
+            _beside(TABLE_10, {"URAN": Row("", "uran", baseline=True)}),
+            categorical=True,
+            published_on="AFEW",
+        ),
+        Experiment("fig7", "Frames in each video", "statistics"),
+        Experiment("fig8", "Distribution of arousal and valence", "statistics"),
+        Experiment("fig9", "Histograms of arousal and valence", "statistics"),
+        Experiment("fig10", "Attention of MRAN", "attention", (_MRAN,)),
+        Experiment(
+            "fig11",
+            "Length of the clips",
+            "curve",
+            tuple(
+                Row(f"T = {length}", "mran", ALL, model={"clip_length": length})
+                for length in CLIP_LENGTHS
+            ),
+        ),
+        Experiment("fig12", "Traces of CNN and URAN", "traces", _TRACES),
+        Experiment("fig13", "Attention of URAN", "attention", (_URAN,), published_on="RECOLA"),
+        Experiment("fig14", "Traces of URAN", "traces", (_URAN,), published_on="RECOLA"),
+        Experiment("fig15", "Traces of URAN", "traces", (_URAN,), published_on="SEWA"),
+    )
+}

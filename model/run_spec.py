@@ -1,0 +1,219 @@
+"""A run by its content: the same store and configurations are the same run, whoever asks."""
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from capture.files import write_text_atomic
+from mavfer.store import open_store
+
+from .checkpoint import load_checkpoint
+from .config import ModelConfig, TrainConfig
+from .evaluate import evaluate
+from .evaluation import Evaluation
+from .fit_chain import chain_of_run
+from .knock_out import KnockOut
+from .predictions_file import predictions_table, write_parquet
+from .run_folder import CHECKPOINT, CONFIG, RunFolder
+from .train import TrainPlan, train
+
+SPEC_VERSION = 1
+"""Part of the key: raise it where the same configuration begins to mean another run."""
+_FINISHED = "finished.json"
+_EVALUATIONS = "benchmark"
+_EVALUATION_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """A network to be trained and scored.
+
+    Attributes
+    ----------
+    store_path : Path
+    store_fingerprint : str
+    model : ModelConfig
+    train : TrainConfig
+    preset : str
+    split : str
+        That is scored.
+    """
+
+    store_path: Path
+    store_fingerprint: str
+    model: ModelConfig
+    train: TrainConfig
+    preset: str
+    split: str = "test"
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits: equal for equal runs; where the store lies does not enter."""
+        content = {
+            "version": SPEC_VERSION,
+            "store": self.store_fingerprint,
+            "model": self.model.to_object(),
+            "train": self.train.to_object(),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def folder(self, root: Path) -> Path:
+        """Return the run's folder under `root`."""
+        name = f"{self.model.architecture}-{'+'.join(m[0] for m in self.model.modalities)}"
+        return root / "runs" / f"{name}-s{self.train.seed}-{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunScores:
+    """What a finished run scored.
+
+    Attributes
+    ----------
+    evaluations : dict of knock-out (``""``: none) to the JSON object of its evaluation
+    """
+
+    folder: Path
+    evaluations: dict[str, Any] = field(default_factory=dict)
+
+
+def is_finished(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> bool:
+    """Whether there is nothing left to do."""
+    folder = spec.folder(root)
+    return (folder / _FINISHED).is_file() and all(
+        _evaluation_path(folder, spec.split, name).is_file() for name in knock_outs
+    )
+
+
+def steps_taken(spec: RunSpec, root: Path) -> int:
+    """Return the steps that the run is known to have taken, for progress."""
+    folder = spec.folder(root)
+    if (folder / _FINISHED).is_file():
+        return spec.train.max_steps
+    lines = RunFolder(folder).metrics()
+    return min(int(lines[-1]["step"]), spec.train.max_steps) if lines else 0
+
+
+def fulfil(spec: RunSpec, root: Path, knock_outs: Sequence[str], *, threads: int | None) -> None:
+    """Train and score what is missing of a run; another process at the same run is waited for.
+
+    Interrupted anywhere, the next call goes on: training from the last moment that was kept,
+    scoring from the last evaluation.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    root : Path
+        Folder of the benchmark.
+    knock_outs : sequence of str
+        As `KnockOut.parse` reads them; ``""`` is the network as trained.
+    threads : int, optional
+        CPU threads of this process.
+    """
+    folder = spec.folder(root)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    with _locked(folder), open_store(spec.store_path) as store:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not (folder / _FINISHED).is_file():
+            plan = TrainPlan(spec.model, spec.train, spec.preset, device)
+            resume = (folder / CONFIG).is_file()
+            result = train(store, folder, plan, resume=resume)
+            facts = {
+                "steps": result.steps,
+                "best_step": result.best_step,
+                "stopped": result.stopped,
+                "plateau_end": result.plateau_end,
+                "constant_output": result.constant_output,
+                "n_parameters": result.n_parameters,
+                "seconds_s": round(result.seconds_s, 1),
+            }
+            text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
+            write_text_atomic(folder / _FINISHED, text, overwrite=True)
+        missing = [k for k in knock_outs if not _evaluation_path(folder, spec.split, k).is_file()]
+        if not missing:
+            return
+        network, info = load_checkpoint(folder / CHECKPOINT, device=device)
+        chain = chain_of_run(network, info, store, run=folder, batch_size=_EVALUATION_BATCH)
+        for name in missing:
+            found = evaluate(
+                network,
+                info,
+                store,
+                split=spec.split,  # type: ignore[arg-type]  # checked by the command
+                knock_out=KnockOut.parse([name]) if name else None,
+                batch_size=_EVALUATION_BATCH,
+            )
+            processed = found.post_processed(chain.chains) if chain else None
+            if not name:
+                write_parquet(
+                    predictions_table(found, processed),
+                    _evaluation_path(folder, spec.split, name).with_suffix(".parquet"),
+                    {"run": spec.key, "split": spec.split},
+                    overwrite=True,
+                )
+            _write_evaluation(folder, spec, name, found, processed)
+
+
+def read_scores(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> RunScores:
+    """Read what `fulfil` left."""
+    folder = spec.folder(root)
+    found = {}
+    for name in knock_outs:
+        path = _evaluation_path(folder, spec.split, name)
+        found[name] = json.loads(path.read_text(encoding="utf-8"))
+    return RunScores(folder, found)
+
+
+def evaluate_again(spec: RunSpec, root: Path) -> Evaluation:
+    """Evaluate a finished run once more, for pictures of its traces and its attention."""
+    with open_store(spec.store_path) as store:
+        network, info = load_checkpoint(spec.folder(root) / CHECKPOINT)
+        return evaluate(
+            network,
+            info,
+            store,
+            split=spec.split,  # type: ignore[arg-type]  # checked by the command
+            batch_size=_EVALUATION_BATCH,
+        )
+
+
+def with_seed(spec: RunSpec, seed: int) -> RunSpec:
+    """Return the same run with another seed."""
+    return replace(spec, train=replace(spec.train, seed=seed))
+
+
+def _write_evaluation(
+    folder: Path, spec: RunSpec, name: str, found: Evaluation, processed: Evaluation | None
+) -> None:
+    value = {
+        "knock_out": name or None,
+        "split": spec.split,
+        "pooled": found.pooled(),
+        "video_mean": {output: found.over_videos(output)[0] for output in found.outputs},
+        "subjects": found.by_subject(),
+        "post_processed": processed.pooled() if processed is not None else None,
+        "attention_between_clips": found.attention_between_clips,
+        "n_frames_interpolated": sum(int(v.interpolated.sum()) for v in found.videos),
+    }
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    write_text_atomic(_evaluation_path(folder, spec.split, name), text, overwrite=True)
+
+
+def _evaluation_path(folder: Path, split: str, name: str) -> Path:
+    return folder / _EVALUATIONS / f"{split}{'-' + name if name else ''}.json"
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time work at a run; the lock goes with its process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,269 @@
+"""Tables from runs that are found by their content, killed, shared and gone on with."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mavfer.store import open_store
+from model import benchmark_cli
+from model.benchmark import BenchmarkPlan, make_table, plan_rows
+from model.errors import ModelError
+from model.experiments import EXPERIMENTS
+from model.published import TABLE_4
+from model.result_table import ResultRow, ResultTable, Spread, to_csv, to_latex, to_markdown
+from model.run_spec import steps_taken
+
+DEADLINE_S = 240.0
+TINY = [
+    *("--set", "width=0.05", "--set", "input_px=16", "--set", "fc_units=4"),
+    *("--set", "validate_every=2", "--set", "batch_size=2"),
+]
+
+
+def command(store: Path, out: Path, *words: str) -> list[str]:
+    return [*words, "--store", str(store), "-o", str(out), "--steps", "4", "--quiet", *TINY]
+
+
+def start(words: list[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "model.benchmark_cli", *words],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def mtimes(out: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(out)): path.stat().st_mtime_ns
+        for path in sorted((out / "runs").rglob("checkpoint.safetensors"))
+    }
+
+
+@pytest.mark.slow
+def test_a_benchmark_killed_on_the_way_ends_with_the_same_table(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    words = ("table5", "--seeds", "1")
+    assert benchmark_cli.main([*command(store_path, whole, *words), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)["table5"]
+    assert [row["label"] for row in report["rows"]] == [
+        *("2D-CNN", "3D-CNN", "+ spatial encoder", "+ temporal decoder")
+    ]
+    assert all(len(row["scores"]["ccc"]["seeds"]) == 1 for row in report["rows"])
+
+    process = start([*command(store_path, killed, *words), "--workers", "2"])
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not list(killed.glob("runs/*/metrics.jsonl")):
+        assert process.poll() is None, process.communicate()[1].decode()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = mtimes(killed)
+    assert len(list(killed.glob("runs/*/finished.json"))) < 4
+    assert not (killed / "table5.md").exists()
+    assert benchmark_cli.main([*command(store_path, killed, *words), "--workers", "2"]) == 0
+    capsys.readouterr()
+    for kind in ("csv", "tex", "md"):
+        one, two = ((out / f"table5.{kind}").read_text() for out in (whole, killed))
+        assert one == two
+    rows = list(csv.DictReader((whole / "table5.csv").read_text().splitlines()))
+    paper = {row["row"]: row["paper"] for row in rows if row["metric"] == "ccc" and row["paper"]}
+    assert paper["+ temporal decoder"] == "0.546"
+    spoiled = {row["knock_out"] for row in rows if row["row"] == "+ temporal decoder"}
+    assert {"attention=mean", "attention=uniform", "color=blank"} <= spoiled
+
+    # Everything is there: nothing is trained again, by this table or by another one.
+    after = mtimes(killed)
+    assert set(before) <= set(after)
+    assert benchmark_cli.main(command(store_path, killed, *words)) == 0
+    capsys.readouterr()
+    assert mtimes(killed) == after
+    assert benchmark_cli.main([*command(store_path, killed, "fig13", "--seeds", "1")]) == 0
+    assert mtimes(killed) == after  # URAN on color is the last row of table5
+    assert (killed / "fig13.mp4").stat().st_size > 1000
+
+
+def test_dry_run_says_what_is_missing(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command(store_path, tmp_path / "out", "table4", "--dry-run", "--json")
+    assert benchmark_cli.main(words) == 0
+    report = json.loads(capsys.readouterr().out)["table4"]
+    # six sets of modalities and two controls with three seeds, two closed forms with one run each
+    assert report == {"runs": 26, "missing": 26}
+    assert not (tmp_path / "out").exists()
+
+
+def test_statistics_and_agreement_need_no_run(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert benchmark_cli.main(command(store_path, out, "fig7", "fig8", "fig9")) == 0
+    for name in ("fig7", "fig8", "fig9"):
+        assert (out / f"{name}.png").stat().st_size > 1000
+    assert not (out / "runs").exists()
+    capsys.readouterr()
+    assert benchmark_cli.main(command(store_path, out, "table3")) == 1
+    assert "keeps no raters" in capsys.readouterr().err
+
+
+def test_categories_get_their_table(
+    category_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = command(category_store, out, "table10", "--seeds", "1", "--json")
+    assert benchmark_cli.main(words) == 0
+    rows = {row["label"]: row for row in json.loads(capsys.readouterr().out)["table10"]["rows"]}
+    assert rows["URAN"]["scores"]["accuracy"]["mean"] is not None
+    assert rows["Vielzeuf et al."]["scores"] == {}
+    assert "0.486" in (out / "table10.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("table10",), "needs videos with categories"),
+        (("table4", "--seeds", "0"), "expected at least 1"),
+        (("table7", "--pretrained", "mran=x"), "NETWORK=FILE"),
+        (("table4", "--set", "widht=1"), "did you mean width?"),
+        (("table4", "--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
+    ],
+)
+def test_wrong_benchmarks_are_one_line(
+    store_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.setattr("model.run_pool._CONNECT_S", 1)
+    assert benchmark_cli.main(command(store_path, tmp_path / "out", *words)) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.strip().count("\n") == 0
+
+
+def test_rows_that_cannot_be_run_say_why(store_path: Path, film_path: Path, tmp_path: Path) -> None:
+    with open_store(film_path) as film:
+        rows = plan_rows(EXPERIMENTS["table4"], BenchmarkPlan(film, tmp_path))
+        notes = {row.row.label: row.note for row in rows}
+        assert notes["color + thermal"] == "not run: the store has no thermal"
+        assert notes["color"] == ""
+        with pytest.raises(ModelError, match="no row can be run"):
+            plan_rows(EXPERIMENTS["fig10"], BenchmarkPlan(film, tmp_path))
+    with open_store(store_path) as store:
+        full = BenchmarkPlan(store, tmp_path, scale="paper")
+        notes = {row.row.label: row for row in plan_rows(EXPERIMENTS["table7"], full)}
+        assert "no imagenet weights" in notes["VGG-16"].note
+        assert notes["VGG-16"].specs == ()
+        assert len(notes["URAN"].specs) == 3
+        small = BenchmarkPlan(store, tmp_path)
+        notes = {row.row.label: row for row in plan_rows(EXPERIMENTS["table7"], small)}
+        assert notes["VGG-16"].note == "from random weights, not from published ones"
+
+
+def test_equal_content_is_the_same_run_wherever_the_store_lies(
+    store_path: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(store_path.read_bytes())
+    keys = []
+    for path in (store_path, copy):
+        with open_store(path) as store:
+            rows = plan_rows(EXPERIMENTS["table4"], BenchmarkPlan(store, tmp_path))
+            keys.append([spec.key for row in rows for spec in row.specs])
+    assert keys[0] == keys[1]
+    with open_store(store_path) as store:
+        other = BenchmarkPlan(store, tmp_path, settings={"learning_rate": 0.5})
+        changed = [s.key for row in plan_rows(EXPERIMENTS["table4"], other) for s in row.specs]
+        assert not set(changed) & set(keys[0])
+        (spec, *_) = plan_rows(EXPERIMENTS["table4"], other)[0].specs
+        assert steps_taken(spec, tmp_path) == 0
+
+
+def test_failed_runs_leave_their_row_open(store_path: Path, tmp_path: Path) -> None:
+    with open_store(store_path) as store:
+        plan = BenchmarkPlan(store, tmp_path, n_seeds=1)
+        rows = plan_rows(EXPERIMENTS["table6"], plan)
+        failures = {spec.key: "diverged" for row in rows for spec in row.specs}
+        table = make_table(EXPERIMENTS["table6"], rows, plan, failures)
+    assert all(row.note == "failed: diverged" and not row.scores for row in table.rows)
+    assert "diverged" in to_markdown(table)
+
+
+# ---------------------------------------------------------------- tables
+
+
+def small_table() -> ResultTable:
+    color = Spread((0.4, 0.5, 0.6))
+    fused = Spread((0.45, 0.56, 0.64))
+    return ResultTable(
+        "table4: Modalities",
+        ("ccc",),
+        "ccc",
+        (
+            ResultRow("color", TABLE_4[("color",)], {"ccc": color}),
+            ResultRow("a & b", None, {"ccc": fused}, fused.minus(color), control=True),
+            ResultRow("later", None, {}, note="not run: why"),
+        ),
+        notes=("A note.",),
+        knock_outs=("guides=zero",),
+        spoiled={"a & b": {"guides=zero": Spread((0.1, None, 0.3))}},
+    )
+
+
+def test_differences_are_paired_by_seed() -> None:
+    first, second = Spread((0.1, 0.5, 0.9)), Spread((0.15, 0.56, 0.94))
+    difference = second.minus(first)
+    assert difference.mean == pytest.approx(0.05)
+    assert difference.sd == pytest.approx(0.01)
+    assert first.sd == pytest.approx(0.4)
+    assert Spread((None, 0.2)).minus(Spread((0.1, 0.1))).values == (None, pytest.approx(0.1))
+    assert Spread((0.5,)).text() == "0.500"
+    assert Spread((None,)).text() == "–"
+    assert difference.text(signed=True) == "+0.050 ± 0.010"
+
+
+def test_tables_say_the_same_in_three_formats() -> None:
+    table = small_table()
+    markdown = to_markdown(table)
+    assert "| color | 0.486 | 0.500 ± 0.100 |  |" in markdown
+    assert "| control: a & b | – | 0.550 ± 0.095 | +0.050 ± 0.010 |" in markdown
+    assert "- later: not run: why" in markdown
+    assert "| a & b | 0.550 ± 0.095 | 0.200 ± 0.141 |" in markdown
+    rows = list(csv.DictReader(to_csv(table).splitlines()))
+    assert rows[0] == {
+        "row": "color",
+        "knock_out": "",
+        "metric": "ccc",
+        "paper": "0.486",
+        "mean": "0.50000",
+        "sd": "0.10000",
+        "seed_0": "0.40000",
+        "seed_1": "0.50000",
+        "seed_2": "0.60000",
+    }
+    assert rows[3]["knock_out"] == "guides=zero"
+    assert rows[3]["seed_1"] == ""
+    latex = to_latex(table)
+    assert r"control: a \& b & -- & 0.550 $\pm$ 0.095" in latex
+    assert latex.count(r"\\") == 4
+
+
+def test_every_experiment_of_the_paper_is_there() -> None:
+    wanted = {*(f"table{n}" for n in range(3, 11)), *(f"fig{n}" for n in range(7, 16))}
+    assert set(EXPERIMENTS) == wanted
+    for experiment in EXPERIMENTS.values():
+        labels = [row.label for row in experiment.rows]
+        assert len(set(labels)) == len(labels)
