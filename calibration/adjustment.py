@@ -6,7 +6,7 @@ corner distances over each camera's own noise, with Huber weights; distortion ha
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +32,24 @@ class Adjustment:
     sigma_px : mapping of str to float
         Robust noise of one corner coordinate, per camera.
     parameters : tuple of (camera name, parameter name)
-        Of `covariance`; the board's bulge belongs to camera "".
-    covariance : (P, P) float64
-        Of the cameras' intrinsics and poses (``T_camera_reference``) and the bulge, the boards'
-        poses marginalised out; 0 for what was held fixed.
+        Of `covariance`, P of them; the board's bulge belongs to camera "".
+    joint_covariance : (Q, Q) float64
+        Of everything that was sought, as `Layout` orders it; 0 for what was held fixed.
     """
 
     state: State
     sigma_px: Mapping[str, float]
     parameters: tuple[tuple[str, str], ...]
-    covariance: NDArray[np.float64]
+    joint_covariance: NDArray[np.float64]
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """Of the first P: the cameras' intrinsics and poses (``T_camera_reference``) and the bulge.
+
+        The boards' poses are marginalised out.
+        """
+        n_shared = len(self.parameters)
+        return self.joint_covariance[:n_shared, :n_shared]
 
     @property
     def std(self) -> dict[str, dict[str, float]]:
@@ -72,6 +80,27 @@ def adjust(problem: Problem, start: State) -> Adjustment:
     return Adjustment(layout.unpack(vector, start), sigma_px, layout.names(), covariance)
 
 
+def forecast(problem: Problem, state: State, sigma_px: Mapping[str, float]) -> Adjustment:
+    """Say how sure `adjust` would be, were `state` the truth and corners that noisy.
+
+    Raises
+    ------
+    CalibrationError
+        The views do not determine the unknowns.
+    """
+    found = state.residuals_px(problem)
+    exact = replace(
+        problem,
+        views={
+            view: {name: corners[name] + found[name][view] for name in corners}
+            for view, corners in problem.views.items()
+        },
+    )
+    layout = Layout(exact)
+    covariance = _covariance(layout, layout.pack(state), sigma_px)
+    return Adjustment(state, sigma_px, layout.names(), covariance)
+
+
 def _covariance(
     layout: Layout, vector: NDArray[np.float64], sigma_px: Mapping[str, float]
 ) -> NDArray[np.float64]:
@@ -83,9 +112,8 @@ def _covariance(
         raise _undetermined() from error
     if not np.isfinite(vector).all() or not (np.diag(inverse) > 0).all():
         raise _undetermined()
-    shared = free < layout.n_shared
-    covariance = np.zeros((layout.n_shared, layout.n_shared))
-    covariance[np.ix_(free[shared], free[shared])] = inverse[np.ix_(shared, shared)]
+    covariance = np.zeros((layout.size, layout.size))
+    covariance[np.ix_(free, free)] = inverse
     return covariance
 
 

@@ -4,7 +4,7 @@ One view touches one board pose, so the normal equations are summed block by blo
 small. The Jacobian is analytic (cv2.projectPoints, cv2.composeRT).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -114,6 +114,13 @@ class Layout:
         named = [(name, key) for name, keys in self._names.items() for key in keys]
         named += [(name, key) for name in self._pose for key in POSE]
         return (*named, *(("", key) for key in WARP))
+
+    def indices_of(self, camera: str, views: Iterable[int]) -> list[int]:
+        """Return where a camera's intrinsics and pose and the boards of some views lie."""
+        slices = [self._intrinsics[camera], *(self._board[view] for view in views)]
+        if camera in self._pose:
+            slices.append(self._pose[camera])
+        return [index for item in slices for index in range(item.start, item.stop)]
 
     def linearise(
         self, vector: NDArray[np.float64], sigma_px: Mapping[str, float]

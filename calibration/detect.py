@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .board import BoardSpec
+from .edge_curvature import edge_bias_px
 from .saddle import fit_saddles
 
 _LOW_PERCENT, _HIGH_PERCENT = 1.0, 99.0
@@ -177,6 +178,8 @@ def place_corners(
     down_px = np.asarray(np.gradient(grid, axis=0)).reshape(-1, 2)
     fitted_px, std_px = np.empty_like(start_px), np.empty(len(start_px))
     fit_saddles(values, start_px, along_px, down_px, fitted_px, std_px)
+    if np.isfinite(std_px).all():  # a corner that kept its start would bend its neighbours' edges
+        fitted_px -= edge_bias_px(fitted_px, board)
     return fitted_px, std_px
 
 

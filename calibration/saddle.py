@@ -16,7 +16,7 @@ from capture.jit import jit
 _N_PARAMETERS = 9
 _MAX_STEPS = 25
 _CONVERGED_PX = 1e-4
-_REACH = 0.45
+REACH = 0.45
 """Half width of the neighbourhood as a share of the squares around the corner."""
 _MAX_SHIFT = 0.3
 """A corner that wanders farther than this share of a square is lost."""
@@ -125,8 +125,8 @@ def _neighbourhood(
     """Return x, y from the start and intensity (P, 3) of the pixels in the four squares' halves."""
     height, width = image.shape
     area = along_px[0] * down_px[1] - along_px[1] * down_px[0]
-    reach_x = _REACH * (abs(along_px[0]) + abs(down_px[0]))
-    reach_y = _REACH * (abs(along_px[1]) + abs(down_px[1]))
+    reach_x = REACH * (abs(along_px[0]) + abs(down_px[0]))
+    reach_y = REACH * (abs(along_px[1]) + abs(down_px[1]))
     left, right = math.ceil(start_px[0] - reach_x), math.floor(start_px[0] + reach_x)
     top, bottom = math.ceil(start_px[1] - reach_y), math.floor(start_px[1] + reach_y)
     if left < 0 or top < 0 or right >= width or bottom >= height or abs(area) < 1e-6:
@@ -138,7 +138,7 @@ def _neighbourhood(
             x, y = column - start_px[0], row - start_px[1]
             s = (x * down_px[1] - y * down_px[0]) / area
             t = (y * along_px[0] - x * along_px[1]) / area
-            if abs(s) <= _REACH and abs(t) <= _REACH:
+            if abs(s) <= REACH and abs(t) <= REACH:
                 found[count, 0], found[count, 1] = x, y
                 found[count, 2] = image[row, column]
                 count += 1

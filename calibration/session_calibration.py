@@ -24,6 +24,7 @@ from .intrinsics import MIN_VIEWS
 from .quality import DepthModel, describe_quality, held_out_by_camera
 from .rig import CAMERAS, RigCalibration
 from .rig_solve import REFERENCE, RigSolution, solve_rig
+from .shift_uncertainty import plane_std_error_mm
 from .uncertainty import UncertaintyMap, transfer_uncertainty
 from .views import BoardView, collect_views
 
@@ -122,8 +123,7 @@ def calibrate_session(
     validation = cross_validate(
         solution, lambda partial: _depth_shift(partial, used, board).shift_mm
     )
-    if validation is not None:
-        shift = replace(shift, std_error_mm=max(shift.std_error_mm, validation.std_error))
+    shift = replace(shift, std_error_mm=_shift_std_error_mm(solution, shift, validation))
     line = _chosen_line(shift, depth_model)
     T_color_infrared = solution.T_reference_camera("infrared")
     window = compute_crop_window(
@@ -211,6 +211,15 @@ def _depth_shift(state: State, views: Mapping[int, BoardView], board: BoardSpec)
         board=board,
         amplitude={number: view.infrared for number, view in views.items()},
     )
+
+
+def _shift_std_error_mm(
+    solution: RigSolution, shift: DepthShift, validation: CrossValidation | None
+) -> float:
+    """Scatter of the views and what all of them share, or the jackknife's where that is larger."""
+    shared_mm = plane_std_error_mm(solution.adjustment, solution.problem, shift.view_shift_mm)
+    std_error_mm = float(np.hypot(shift.std_error_mm, shared_mm))
+    return std_error_mm if validation is None else max(std_error_mm, validation.std_error)
 
 
 def _chosen_line(shift: DepthShift, model: DepthModel) -> LinearDepth | None:

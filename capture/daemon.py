@@ -292,6 +292,8 @@ class Daemon:
                 device_time_ns=frame.device_time_ns,
                 host_time_ns=frame.host_time_ns,
                 unit=spec.unit,
+                full_width_px=spec.width_px,
+                full_height_px=spec.height_px,
             )
             self._publish(Message(body, payload=encode_preview(frame.image)), spec.name)
             self._previews_cpu_ns += time.thread_time_ns() - cpu_ns

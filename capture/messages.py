@@ -223,6 +223,8 @@ class Preview:
     ----------
     unit : str or None
         Of the values of a 16-bit picture, as in `StreamSpec`.
+    full_width_px, full_height_px : int
+        Size of the frame the picture was made of; 0 where it is not told.
     """
 
     stream: str
@@ -231,6 +233,8 @@ class Preview:
     device_time_ns: int
     host_time_ns: int
     unit: str | None = None
+    full_width_px: int = 0
+    full_height_px: int = 0
 
 
 @dataclass(frozen=True, slots=True)

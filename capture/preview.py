@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .codec import decode_jpeg, encode_jpeg
 from .errors import ControlError
@@ -27,6 +28,29 @@ def encode_preview(image: Image) -> bytes:
         return bytes(data)
     small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
     return encode_jpeg(small.astype(np.uint8, copy=False), quality=_QUALITY)
+
+
+def full_size_px(
+    pixels: NDArray[np.float64], *, size_px: tuple[int, int], full_px: tuple[int, int], picked: bool
+) -> NDArray[np.float64]:
+    """Map positions (..., 2) in a preview to the frame it was made of.
+
+    Parameters
+    ----------
+    size_px, full_px : tuple of int
+        Width and height of preview and frame.
+    picked : bool
+        Values were picked (16-bit streams), not averaged: a preview pixel is then one pixel of
+        the frame, the upper left one of those it stands for.
+    """
+    ratio = np.array(full_px) / np.array(size_px)
+    full: NDArray[np.float64] = (pixels + 0.5) * ratio - 0.5
+    if not picked:
+        return full
+    for axis in (0, 1):
+        own = np.arange(size_px[axis])
+        full[..., axis] = np.interp(pixels[..., axis], own, np.floor(own * ratio[axis]))
+    return full
 
 
 def decode_preview(data: bytes) -> Image:

@@ -1,12 +1,12 @@
 """The console's web application: one page, what it asks for, and what it is shown."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response, WebSocket
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
@@ -15,16 +15,15 @@ from ..errors import ConfigError, MavferError
 from ..manifest import Consent
 from ..protocol import Protocol
 from ..session_plan import SessionPlan
-from .gate import SECURITY_HEADERS, Gate
+from .gate import Gate
+from .guard import admits_socket, page_or_cookie, protect
 from .operator import Operator
-from .orders import MAX_BODY_BYTES, ArmOrder, MarkOrder, RestartOrder, SessionOrder, read_order
+from .orders import ArmOrder, MarkOrder, RestartOrder, SessionOrder, read_order
 from .past_sessions import past_sessions, session_report
 
 _STATIC = Path(__file__).parent / "static"
 _REFRESH_S = 0.1
 _STATE_EVERY = 2
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(
@@ -43,11 +42,7 @@ def make_app(
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.middleware("http")
-    async def guard(request: Request, handle: Handler) -> Response:
-        response = _refusal(gate, request) or await handle(request)
-        response.headers.update(SECURITY_HEADERS)
-        return response
+    protect(app, gate)
 
     @app.exception_handler(MavferError)
     async def refuse(_request: Request, error: Exception) -> Response:
@@ -55,12 +50,7 @@ def make_app(
 
     @app.get("/")
     async def page(request: Request) -> Response:
-        token = request.query_params.get("token")
-        if token is None:
-            return FileResponse(_STATIC / "index.html")
-        response = RedirectResponse("/", 303)
-        response.set_cookie(gate.cookie_name, gate.cookie, httponly=True, samesite="strict")
-        return response
+        return page_or_cookie(gate, request, _STATIC / "index.html")
 
     @app.get("/api/setup")
     async def setup() -> dict[str, Any]:
@@ -116,9 +106,7 @@ def make_app(
 
     @app.websocket("/live")
     async def live(socket: WebSocket) -> None:
-        headers = socket.headers
-        known = gate.admits(headers.get("host"), socket.cookies.get(gate.cookie_name))
-        if not known or not gate.own_origin(headers.get("origin"), headers.get("host")):
+        if not admits_socket(gate, socket):
             await socket.close(1008)
             return
         await socket.accept()
@@ -129,26 +117,6 @@ def make_app(
 
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
-
-
-def _refusal(gate: Gate, request: Request) -> Response | None:
-    host = request.headers.get("host")
-    if not gate.knows_host(host):
-        return PlainTextResponse("this console is not served under that name", 421)
-    token = request.query_params.get("token")
-    if request.url.path == "/" and token is not None:
-        if gate.admits_token(token):
-            return None
-        return PlainTextResponse("wrong token: use the link that the console printed", 403)
-    if not gate.admits(host, request.cookies.get(gate.cookie_name)):
-        return PlainTextResponse("open the link that the console printed at its start", 403)
-    if request.method not in ("GET", "HEAD"):
-        if not gate.own_origin(request.headers.get("origin"), host):
-            return PlainTextResponse("refused: the request comes from another page", 403)
-        length = request.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            return PlainTextResponse("refused: a request of unknown or large size", 413)
-    return None
 
 
 async def _body(request: Request) -> bytes:

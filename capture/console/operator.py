@@ -54,6 +54,8 @@ class Operator:
     Attributes
     ----------
     previews : PreviewTap
+    last_session : Path or None
+        Folder of the session that was saved last.
     """
 
     def __init__(self, rig: RigConfig, root: Path, *, keys: Keys | None = None) -> None:
@@ -65,6 +67,7 @@ class Operator:
         self._notice = Notice(0, "info", "")
         self._n_finished = 0
         self.previews = PreviewTap()
+        self.last_session: Path | None = None
         self._thread = threading.Thread(target=self._run, name="mavfer-operator", daemon=True)
 
     def start(self) -> None:
@@ -199,6 +202,7 @@ class Operator:
         if self._controller.snapshot.phase != "recording":
             raise ControlError("nothing is being recorded")
         path, manifest = self._controller.stop(early=early)
+        self.last_session = path
         self._n_finished += 1
         if manifest.status == "failed":
             self._say("error", f"{path.name} was saved as failed: {manifest.error}")

@@ -5,11 +5,13 @@ import logging
 import struct
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import zmq
 
 from ..errors import MavferError
+from ..frame import Image
 from ..keys import Keys
 from ..messages import Preview
 from ..preview import decode_preview
@@ -24,13 +26,27 @@ _HEADER = struct.Struct("<I")
 Source = tuple[str, Keys | None]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded preview.
+
+    Attributes
+    ----------
+    preview : Preview
+    image : (H, W, 3) uint8 BGR or (H, W) uint16
+    """
+
+    preview: Preview
+    image: Image
+
+
 class PreviewTap:
-    """A thread that owns the subscribing sockets; `newer_than` may be called from any thread."""
+    """A thread that owns the subscribing sockets; other methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wanted: Mapping[str, Source] = {}
-        self._newest: dict[str, tuple[int, bytes]] = {}
+        self._newest: dict[str, tuple[int, bytes, Picture]] = {}
         self._n_seen = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mavfer-previews", daemon=True)
@@ -44,7 +60,12 @@ class PreviewTap:
     def newer_than(self, number: int) -> tuple[int, list[bytes]]:
         """Return the number reached, and of every stream with something newer the newest."""
         with self._lock:
-            return self._n_seen, [data for at, data in self._newest.values() if at > number]
+            return self._n_seen, [data for at, data, _ in self._newest.values() if at > number]
+
+    def pictures_newer_than(self, number: int) -> tuple[int, list[Picture]]:
+        """Do what `newer_than` does for those who compute with the pictures."""
+        with self._lock:
+            return self._n_seen, [shown for at, _, shown in self._newest.values() if at > number]
 
     def close(self) -> None:
         """Hang up."""
@@ -80,18 +101,19 @@ class PreviewTap:
                 logger.debug("preview refused: %s", error)
 
     def _keep(self, preview: Preview, payload: bytes) -> None:
-        data = to_browser(preview, payload)
+        picture = Picture(preview, decode_preview(payload))
+        data = to_browser(picture, payload)
         with self._lock:
             self._n_seen += 1
-            self._newest[preview.stream] = (self._n_seen, data)
+            self._newest[preview.stream] = (self._n_seen, data, picture)
 
 
-def to_browser(preview: Preview, payload: bytes) -> bytes:
+def to_browser(picture: Picture, payload: bytes) -> bytes:
     """Pack a preview as the page takes it: length of the header, JSON header, JPEG or values.
 
     A browser cannot read 16-bit PNGs without loss, so values go as plain little-endian uint16.
     """
-    image = decode_preview(payload)
+    preview, image = picture.preview, picture.image
     values = image.dtype == np.uint16
     header = {
         "stream": preview.stream,

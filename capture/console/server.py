@@ -1,19 +1,18 @@
 """Runs the console until somebody ends it."""
 
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import uvicorn
+from fastapi import FastAPI
 
 from ..config import RigConfig
-from ..errors import ConfigError
 from ..keys import Keys
 from ..protocol import Protocol
 from .app import make_app
-from .gate import Gate, check_loopback
+from .gate import Gate
 from .operator import Operator
+from .serving import serve_page
 
 
 def serve_console(
@@ -50,45 +49,9 @@ def serve_console(
     ConfigError
         Not loopback, or the port is taken.
     """
-    check_loopback(host)
-    with _listen(host, port) as listening:
-        gate = Gate(host, listening.getsockname()[1])
+
+    def make(gate: Gate) -> tuple[FastAPI, Operator]:
         operator = Operator(rig, root, keys=keys)
-        config = uvicorn.Config(
-            make_app(operator, gate, root, protocols),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="websockets-sansio",
-            ws_max_size=4096,
-            timeout_graceful_shutdown=2,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(
-            target=server.run, args=([listening],), name="mavfer-console", daemon=True
-        )
-        operator.start()
-        try:
-            thread.start()
-            on_ready(gate.link)
-            while thread.is_alive() and not stop.wait(0.2):
-                pass
-        finally:
-            operator.close()  # first what matters; the page sees it happen
-            server.should_exit = True
-            thread.join()
+        return make_app(operator, gate, root, protocols), operator
 
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen()
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise ConfigError(
-            f"cannot listen on {host} port {port}: {error}", remedy="choose another --port"
-        ) from error
-    return listening
+    serve_page(make, host=host, port=port, stop=stop, on_ready=on_ready)

@@ -59,14 +59,15 @@ def _measure(
         start = offsets[v]
         for u in range(width):
             z, rho, cos = depth_m[v, u], albedo[v, u], cosine[v, u]
-            n = noise[start + 3 * u]
+            n, chance = noise[start + 3 * u], noise[start + 3 * u + 2]
             amplitude = rho * cos / (z * z)
             level = 5200 * amplitude + 22
             level += noise[start + 3 * u + 1] * np.sqrt(1.6 * level + 36)
             infrared[v, u] = np.uint16(min(max(level + 0.5, 0.0), 65535.0))
             sigma = 1.5 - 0.5 * z + 0.3 * z * z + 0.1 * z * np.sqrt(z) * grazing[int(cos * last)]
             sigma *= min(max(0.55 / max(rho, 0.05), 0.8), 6.0)
-            weak = amplitude < _MIN_AMPLITUDE * (1 + 0.5 * n) or cos < _MIN_COSINE
+            # not by the noise of the depth itself: dark surfaces would seem too near
+            weak = amplitude < _MIN_AMPLITUDE * (1 + 0.5 * chance) or cos < _MIN_COSINE
             if weak or sigma > _SIGMA_LIMIT_MM:
                 depth[v, u] = 0
                 continue
@@ -80,7 +81,6 @@ def _measure(
             if high - low > 0.025 + 0.01 * z:
                 # a pixel that straddles an edge: most are dropped by the driver's edge filter,
                 # the others report a mix of near and far
-                chance = noise[start + 3 * u + 2]
                 if chance < 0.125:  # 55 % of a normal distribution
                     depth[v, u] = 0
                     continue

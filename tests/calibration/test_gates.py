@@ -60,7 +60,7 @@ def test_what_could_not_be_had_is_not_called_good(result):
 
 
 def test_a_shift_that_is_not_sure_is_told(result):
-    gates = judged(result, shift=replace(result.depth_shift, std_error_mm=3.0))
+    gates = judged(result, shift=replace(result.depth_shift, std_error_mm=4.0))
     assert gates["depth shift, standard error"].verdict == "fail"
 
 

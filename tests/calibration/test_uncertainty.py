@@ -8,6 +8,7 @@ from calibration.adjustment_problem import Problem, State
 from calibration.board import BoardSpec
 from calibration.errors import CalibrationError
 from calibration.rig_solve import solve_rig
+from calibration.shift_uncertainty import _mean_depth_mm, plane_std_error_mm
 from calibration.uncertainty import (
     _motion_jacobian,
     pixel_grid,
@@ -126,6 +127,15 @@ def test_parameters_spread_as_predicted(trials):
             ratios.append(np.std(values, ddof=1) / predicted)
     assert np.sqrt(np.mean(np.square(ratios))) == pytest.approx(1, abs=0.25)
     assert len(names) == len(found[0].covariance)
+
+
+def test_the_boards_mean_distance_spreads_as_predicted(trials):
+    """What the depth shift inherits: planes of all views move together, pixels stay."""
+    problem, found = trials
+    pixels = {view: corners["infrared"] for view, corners in problem.views.items()}
+    means_mm = [_mean_depth_mm(adjustment.state, pixels) for adjustment in found]
+    predicted_mm = [plane_std_error_mm(a, problem, problem.views) for a in found[:3]]
+    assert np.std(means_mm, ddof=1) / np.mean(predicted_mm) == pytest.approx(1, abs=0.25)
 
 
 def test_more_views_make_the_map_surer():

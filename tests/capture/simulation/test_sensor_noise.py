@@ -50,6 +50,13 @@ def test_depth_noise_is_a_few_millimetres_without_bias() -> None:
     assert 1.0 < depth.std(axis=0).mean() < 2.0
 
 
+def test_dark_surfaces_that_are_often_lost_are_not_measured_too_near() -> None:
+    depth = measure(1.4, 0.07, 1.0)
+    seen = depth[depth > 0]
+    assert 0.02 < (depth == 0).mean() < 0.9
+    assert seen.mean() == pytest.approx(1400, abs=4 * seen.std() / len(seen) ** 0.5)
+
+
 def test_depth_noise_grows_with_distance_and_darkness() -> None:
     near, far, dark = measure(0.8, 0.55, 1.0), measure(3.0, 0.55, 1.0), measure(0.8, 0.12, 1.0)
     assert near.std(axis=0).mean() < far.std(axis=0).mean()
