@@ -15,12 +15,12 @@ from capture.camera import CameraModel
 
 LEAST_COVERED_SHARE = 0.4
 """Boards held out to the corners that color and infrared share cover 55 to 70 % of each."""
-_OUTER = ("color", "infrared")
+OUTER = ("color", "infrared")
 """Cameras whose edges the registration of depth relies on."""
 N_CELLS = 10
 _THIRDS = (slice(0, 3), slice(3, 7), slice(7, 10))
 _VERTICAL, _HORIZONTAL = ("upper", "middle", "lower"), ("left", "middle", "right")
-_TILTED_DEG, _TILTED_SHARE = 15.0, 0.5
+TILTED_DEG, TILTED_SHARE = 15.0, 0.5
 
 
 def covered_share(corners_px: Iterable[NDArray[np.float64]], camera: CameraModel) -> float:
@@ -49,10 +49,10 @@ def coverage_warnings(
     warnings = [
         f"the board covered {100 * covered[name]:.0f} % of the {name} image: outside, and for the "
         "crop window, distortion is a guess; hold it out to the corners of color and infrared too"
-        for name in _OUTER
+        for name in OUTER
         if covered[name] < LEAST_COVERED_SHARE
     ]
-    for name in _OUTER:
+    for name in OUTER:
         lost = rayless_share(cameras[name])
         if lost > 0:
             warnings.append(
@@ -63,15 +63,26 @@ def coverage_warnings(
 
 
 def cell_counts(
-    corners_px: Iterable[NDArray[np.float64]], camera: CameraModel
+    corners_px: Iterable[NDArray[np.float64]], size_px: tuple[int, int]
 ) -> NDArray[np.int64]:
-    """Count the corners (N, 2) of all views in each of 10 x 10 cells of the image, (10, 10)."""
-    everything = np.concatenate(list(corners_px))
-    size_px = np.array([camera.width_px, camera.height_px])
-    cells = np.clip((everything + 0.5) / size_px * N_CELLS, 0, N_CELLS - 1).astype(np.int64)
+    """Count the corners (N, 2) of all views in each of 10 x 10 cells of an image, (10, 10)."""
+    everything = np.concatenate([np.empty((0, 2)), *corners_px])
+    cells = np.clip((everything + 0.5) / np.array(size_px) * N_CELLS, 0, N_CELLS - 1).astype(
+        np.int64
+    )
     counts = np.zeros((N_CELLS, N_CELLS), np.int64)
     np.add.at(counts, (cells[:, 1], cells[:, 0]), 1)
     return counts
+
+
+def empty_places(counts: NDArray[np.int64]) -> list[str]:
+    """Name the thirds of an image, "upper left" to "lower right", in which no corner was."""
+    return [
+        f"{vertical} {horizontal}".replace("middle middle", "middle")
+        for rows, vertical in zip(_THIRDS, _VERTICAL, strict=True)
+        for columns, horizontal in zip(_THIRDS, _HORIZONTAL, strict=True)
+        if not counts[rows, columns].any()
+    ]
 
 
 def advise(
@@ -87,19 +98,14 @@ def advise(
         Angle between the board's normal and the reference camera's axis, per view.
     """
     advice = []
-    for name in _OUTER:
-        empty = [
-            f"{vertical} {horizontal}".strip().replace("middle middle", "middle")
-            for rows, vertical in zip(_THIRDS, _VERTICAL, strict=True)
-            for columns, horizontal in zip(_THIRDS, _HORIZONTAL, strict=True)
-            if not counts[name][rows, columns].any()
-        ]
+    for name in OUTER:
+        empty = empty_places(counts[name])
         if empty:
             advice.append(f"no board in the {', '.join(empty)} of {name}: hold it there")
-    if (tilts_deg > _TILTED_DEG).mean() < _TILTED_SHARE:
+    if (tilts_deg > TILTED_DEG).mean() < TILTED_SHARE:
         advice.append(
-            f"{100 * (tilts_deg > _TILTED_DEG).mean():.0f} % of the views are tilted by more than "
-            f"{_TILTED_DEG:.0f}°, expected {100 * _TILTED_SHARE:.0f} %: tilt the board more, "
+            f"{100 * (tilts_deg > TILTED_DEG).mean():.0f} % of the views are tilted by more than "
+            f"{TILTED_DEG:.0f}°, expected {100 * TILTED_SHARE:.0f} %: tilt the board more, "
             "otherwise focal length and distance cannot be told apart"
         )
     return tuple(advice)

@@ -33,7 +33,9 @@ def draw_coverage(path: Path, result: SessionCalibration) -> None:
     axes = figure.subplots(2, 3)
     for panel, (name, camera) in zip(axes[0], cameras.items(), strict=False):
         views = result.solution.problem.views.values()
-        counts = cell_counts((view[name] for view in views if name in view), camera)
+        counts = cell_counts(
+            (view[name] for view in views if name in view), (camera.width_px, camera.height_px)
+        )
         shown = panel.imshow(
             np.ma.masked_equal(counts, 0),
             cmap="viridis",

@@ -6,34 +6,15 @@ poses, and the corners of the calibration to come are assumed to be as noisy as 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .adjustment import forecast
-from .adjustment_problem import State
 from .board import BoardSpec
-from .gates import COLOR_WIDTH_PX, RMS_PX
+from .gates import COLOR_WIDTH_PX, FULL_WIDTH_PX, RMS_PX
 from .rig_solve import REFERENCE, solve_rig
 from .uncertainty import transfer_uncertainty
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Forecast:
-    """What the views so far promise.
-
-    Attributes
-    ----------
-    transfer_px : mapping of camera name to float
-        Predicted deviation in color, in pixels of a 1920 wide image, of this camera's pixels at
-        a metre; the median over its image, as the gates judge it.
-    state : State
-        Cameras and poses, good enough to tell tilts and distances.
-    """
-
-    transfer_px: Mapping[str, float]
-    state: State
 
 
 def forecast_calibration(
@@ -41,7 +22,7 @@ def forecast_calibration(
     *,
     sizes_px: Mapping[str, tuple[int, int]],
     board: BoardSpec,
-) -> Forecast:
+) -> dict[str, float]:
     """Foretell how sure a calibration of the rig from these views would be.
 
     Parameters
@@ -52,21 +33,29 @@ def forecast_calibration(
         With the reference camera.
     board : BoardSpec
 
+    Returns
+    -------
+    dict of camera name to float
+        Predicted deviation in color, in pixels of a 1920 wide image, of this camera's pixels at
+        a metre; the median over its image, as the gates judge it.
+
     Raises
     ------
     CalibrationError
         Too few views, or views that leave something undetermined.
     """
     solution = solve_rig(views_px, sizes_px=sizes_px, board=board)
-    # the gates limit the distance, which has two coordinates
-    noise_px = {name: RMS_PX[name][0] / 2**0.5 for name in sizes_px}
+    # The gates limit the distance, which has two coordinates, in images of the sensors' own size.
+    noise_px = {
+        name: RMS_PX[name][0] / 2**0.5 * width_px / FULL_WIDTH_PX[name]
+        for name, (width_px, _) in sizes_px.items()
+    }
     foreseen = forecast(solution.problem, solution.state, noise_px)
     size = sizes_px[REFERENCE][0] / COLOR_WIDTH_PX
-    transfer_px = {
+    return {
         name: transfer_uncertainty(
             foreseen, solution.problem, source=name, target=REFERENCE
         ).median_px
         / size
         for name in solution.problem.cameras[1:]
     }
-    return Forecast(transfer_px, solution.state)

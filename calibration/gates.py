@@ -20,10 +20,11 @@ RMS_PX = {"color": (0.25, 0.5), "infrared": (0.2, 0.5), "thermal": (0.3, 0.8)}
 _HELD_OUT_PX = (0.5, 1.5)
 TRANSFER_PX = (0.5, 2.0)
 """Of the full-size color image."""
-COLOR_WIDTH_PX = 1920
+FULL_WIDTH_PX = {"color": 1920, "infrared": 512, "thermal": 640}
+COLOR_WIDTH_PX = FULL_WIDTH_PX["color"]
 _BASELINE_MM, _BASELINE_OFF_MM = 52.0, (1.0, 3.0)
 _TURN_DEG = (2.0, 4.0)
-_FOCAL_SHARE = {"color": 1065 / 1920, "infrared": 366 / 512}
+FOCAL_SHARE = {"color": 1065 / 1920, "infrared": 366 / 512}
 _FOCAL_OFF = (0.015, 0.04)
 _SHIFT_STD_MM = (1.0, 3.0)
 """With what cameras and poses contribute; the sensor itself scatters by 1.5 mm."""
@@ -84,7 +85,7 @@ def judge(
     gates.append(_near("infrared baseline", baseline_mm, "mm", _BASELINE_MM, _BASELINE_OFF_MM))
     turn_deg = rig.T_color_infrared.angle_deg
     gates.append(_below("infrared turned against color", turn_deg, "°", _TURN_DEG))
-    for name, share in _FOCAL_SHARE.items():
+    for name, share in FOCAL_SHARE.items():
         camera = rig.cameras[name]
         nominal_px = share * camera.width_px
         off = (_FOCAL_OFF[0] * nominal_px, _FOCAL_OFF[1] * nominal_px)

@@ -184,7 +184,8 @@ def calibrate_session(
 def _advice(solution: RigSolution) -> tuple[str, ...]:
     counts = {
         name: cell_counts(
-            (view[name] for view in solution.problem.views.values() if name in view), camera
+            (view[name] for view in solution.problem.views.values() if name in view),
+            (camera.width_px, camera.height_px),
         )
         for name, camera in solution.state.cameras.items()
     }

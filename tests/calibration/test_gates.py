@@ -12,11 +12,8 @@ from calibration.gates import judge, worst
 from calibration.quality import held_out_by_camera
 from calibration.report_html import write_report_page
 from calibration.session_calibration import calibrate_session
-from capture.camera import CameraModel
 from capture.session import open_session
 from capture.transform import RigidTransform
-
-CAMERA = CameraModel(100, 50, 80, 80, 50, 25)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +73,7 @@ def test_a_failing_calibration_is_written_and_ends_with_1(board_session, tmp_pat
 
 def test_every_corner_is_counted_in_its_cell():
     corners = np.array([[0.0, 0.0], [99.0, 49.0], [-0.4, 49.4], [55.0, 27.0]])
-    counts = cell_counts([corners[:2], corners[2:]], CAMERA)
+    counts = cell_counts([corners[:2], corners[2:]], (100, 50))
     assert counts.sum() == 4
     assert [counts[0, 0], counts[9, 9], counts[9, 0], counts[5, 5]] == [1, 1, 1, 1]
 
