@@ -75,7 +75,7 @@ def adjust(problem: Problem, start: State) -> Adjustment:
     for _ in range(_ROUNDS):
         residuals = layout.unpack(vector, start).residuals_px(problem)
         sigma_px = {name: _robust_sigma(list(views.values())) for name, views in residuals.items()}
-        vector = _descend(layout, vector, sigma_px)
+        vector = descend(layout, vector, sigma_px)
     covariance = _covariance(layout, vector, sigma_px)
     return Adjustment(layout.unpack(vector, start), sigma_px, layout.names(), covariance)
 
@@ -129,7 +129,7 @@ def _robust_sigma(residuals: Sequence[NDArray[np.float64]]) -> float:
     return max(spread, _MIN_SIGMA_PX)
 
 
-def _descend(
+def descend(
     layout: Layout, vector: NDArray[np.float64], sigma_px: Mapping[str, float]
 ) -> NDArray[np.float64]:
     """Levenberg-Marquardt with the damping scaled by the diagonal."""

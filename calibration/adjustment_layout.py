@@ -25,7 +25,11 @@ DISTORTION_PRIOR = {
 within; where no board reached the image's edge, nothing else holds k3."""
 _WARP_PRIOR = 0.003
 """Standard deviation of the board's bulge, metres: a sheet glued to glass or wood."""
-_HUBER_SIGMAS = 2.5
+HUBER_SIGMAS = 2.5
+
+
+Triplets = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]
+"""Values, rows and columns of a sparse matrix."""
 
 
 class Layout:
@@ -136,17 +140,47 @@ class Layout:
         points_m = self._points_m(vector)
         for view, corners in self._problem.views.items():
             for name, corners_px in corners.items():
-                residual, jacobian, where = self._observe(vector, view, name, corners_px, points_m)
+                residual, jacobian, where = self.observe(vector, view, name, corners_px, points_m)
                 scaled = residual / sigma_px[name]
                 length = np.abs(scaled)
-                inside = length <= _HUBER_SIGMAS
-                weight = np.where(inside, 1.0, _HUBER_SIGMAS / np.maximum(length, 1e-12))
-                linear = _HUBER_SIGMAS * (2 * length - _HUBER_SIGMAS)
+                inside = length <= HUBER_SIGMAS
+                weight = np.where(inside, 1.0, HUBER_SIGMAS / np.maximum(length, 1e-12))
+                linear = HUBER_SIGMAS * (2 * length - HUBER_SIGMAS)
                 cost += float(np.where(inside, scaled**2, linear).sum())
                 weighted = jacobian * (weight / sigma_px[name] ** 2)[:, None]
                 normal[np.ix_(where, where)] += jacobian.T @ weighted
                 gradient[where] += weighted.T @ residual
         return cost, normal, gradient
+
+    def rows(
+        self, vector: NDArray[np.float64], sigma_px: Mapping[str, float]
+    ) -> tuple[NDArray[np.float64], Triplets]:
+        """Return what `linearise` sums up, for other solvers: scaled residuals, priors, Jacobian.
+
+        Returns
+        -------
+        tuple of (M,) float64, Triplets
+            Residuals over their noise, not yet robust, and their derivatives.
+        """
+        residuals, values, rows, columns = [], [], [], []
+        n_rows = 0
+        points_m = self._points_m(vector)
+        for view, corners in self._problem.views.items():
+            for name, corners_px in corners.items():
+                residual, jacobian, where = self.observe(vector, view, name, corners_px, points_m)
+                residuals.append(residual / sigma_px[name])
+                values.append(jacobian.ravel() / sigma_px[name])
+                rows.append(np.repeat(n_rows + np.arange(len(residual)), len(where)))
+                columns.append(np.tile(where, len(residual)))
+                n_rows += len(residual)
+        for index, prior in self._priors():
+            residuals.append(np.array([vector[index] / prior]))
+            values.append(np.array([1 / prior]))
+            rows.append(np.array([n_rows]))
+            columns.append(np.array([index]))
+            n_rows += 1
+        triplets = (np.concatenate(values), np.concatenate(rows), np.concatenate(columns))
+        return np.concatenate(residuals), triplets
 
     def _priors(self) -> list[tuple[int, float]]:
         priors = [
@@ -162,7 +196,7 @@ class Layout:
         points_m[:, 2] += self._bulge @ vector[self._warp]
         return points_m
 
-    def _observe(
+    def observe(
         self,
         vector: NDArray[np.float64],
         view: int,
