@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from capture.files import atomic_output
 
 from .errors import AnnotationError
-from .strict_csv import COMMENT, Row, format_time_s, read_rows, read_text, split_comments
+from .strict_csv import COMMENT, Row, format_time_s, read_comments, read_rows
 from .trace import DIMENSIONS, interpolate
 
 LABEL_COLUMNS = ("session", "time_s", "valence", "arousal", "n_raters")
@@ -195,7 +195,7 @@ def save_labels(path: Path, labels: Labels, *, overwrite: bool = False) -> None:
 
 def _read_header(path: Path) -> dict[str, Any]:
     """Return the JSON object of the first ``#`` line, or nothing for a hand-made file."""
-    comments, _, _ = split_comments(read_text(path))
+    comments = read_comments(path)
     if not comments or not comments[0].startswith("{"):
         return {}
     try:

@@ -2,13 +2,15 @@
 
 import csv
 import logging
+from array import array
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from capture.files import atomic_output
+from capture.terminal import OnProgress
 
 from .errors import AnnotationError
 from .strict_csv import Row, format_time_s, read_rows
@@ -21,10 +23,21 @@ RAW_SCALE = 10.0
 logger = logging.getLogger(__name__)
 
 _Key = tuple[str, Dimension, str]
-_Sample = tuple[int, float, Row]
 
 
-def load_traces(paths: Sequence[Path], *, scale: float = RAW_SCALE) -> tuple[Trace, ...]:
+@dataclass(slots=True)
+class _Samples:
+    """One trace as it is read: 24 bytes a rating, and the line it is on."""
+
+    path: Path
+    time_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    value: "array[float]" = field(default_factory=lambda: array("d"))
+    line: "array[int]" = field(default_factory=lambda: array("q"))
+
+
+def load_traces(
+    paths: Sequence[Path], *, scale: float = RAW_SCALE, on_progress: OnProgress | None = None
+) -> tuple[Trace, ...]:
     """Read rater CSV files completely or refuse them.
 
     Parameters
@@ -33,6 +46,8 @@ def load_traces(paths: Sequence[Path], *, scale: float = RAW_SCALE) -> tuple[Tra
         One or many files; a trace (session, rater, dimension) may be in one of them only.
     scale : float
         Largest magnitude a rating can have.
+    on_progress : callable, optional
+        Told bytes of each file.
 
     Returns
     -------
@@ -48,19 +63,25 @@ def load_traces(paths: Sequence[Path], *, scale: float = RAW_SCALE) -> tuple[Tra
     """
     if not scale > 0:
         raise AnnotationError(f"the scale is {scale:g}, expected a number above 0")
-    samples: dict[_Key, list[_Sample]] = {}
+    samples: dict[_Key, _Samples] = {}
     for path in map(Path, paths):
         seen_here: set[_Key] = set()
-        for row in read_rows(path, RATER_COLUMNS):
+        for row in read_rows(path, RATER_COLUMNS, on_progress=on_progress):
             key = (row.name(0, "session"), _dimension(row), row.name(1, "rater"))
-            if key in samples and key not in seen_here:
-                other = samples[key][0][2]
-                raise AnnotationError(
-                    f"{row.place}: {key[2]} rated {key[1]} of {key[0]} already in {other.place}",
-                    remedy="keep one of the two passes, or name them as two raters",
-                )
-            seen_here.add(key)
-            samples.setdefault(key, []).append((row.time_ns(3), _rating(row, scale), row))
+            if key not in seen_here:
+                if key in samples:
+                    other = samples[key]
+                    raise AnnotationError(
+                        f"{row.place}: {key[2]} rated {key[1]} of {key[0]} already in "
+                        f"{other.path}:{other.line[0]}",
+                        remedy="keep one of the two passes, or name them as two raters",
+                    )
+                seen_here.add(key)
+                samples[key] = _Samples(path)
+            mine = samples[key]
+            mine.time_ns.append(row.time_ns(3))
+            mine.value.append(_rating(row, scale))
+            mine.line.append(row.line)
         if not seen_here:
             raise AnnotationError(f"{path} holds no ratings, only a header")
     return tuple(_trace(key, samples[key]) for key in sorted(samples))
@@ -104,21 +125,18 @@ def _rating(row: Row, scale: float) -> float:
     return value
 
 
-def _trace(key: _Key, samples: list[_Sample]) -> Trace:
+def _trace(key: _Key, samples: _Samples) -> Trace:
     session, dimension, rater = key
-    ordered = sorted(samples, key=lambda sample: sample[0])
-    for (earlier_ns, _, earlier), (later_ns, _, later) in pairwise(ordered):
-        if earlier_ns == later_ns:
-            raise AnnotationError(
-                f"{later.place}: {rater} rated {dimension} of {session} at {later.cells[3]} s "
-                f"already on line {earlier.line}"
-            )
-    if ordered != samples:
-        logger.info("%s: rows of %s (%s, %s) sorted by time", samples[0][2].path, *key)
-    return Trace(
-        session,
-        rater,
-        dimension,
-        np.array([time_ns for time_ns, _, _ in ordered], dtype=np.int64),
-        np.array([value for _, value, _ in ordered]),
-    )
+    time_ns = np.array(samples.time_ns, dtype=np.int64)
+    order = np.argsort(time_ns, kind="stable")
+    twice = np.flatnonzero(np.diff(time_ns[order]) == 0)
+    if len(twice):
+        earlier, later = (samples.line[int(order[i])] for i in (twice[0], twice[0] + 1))
+        raise AnnotationError(
+            f"{samples.path}:{later}: {rater} rated {dimension} of {session} at "
+            f"{format_time_s(int(time_ns[order[twice[0]]]))} s already on line {earlier}"
+        )
+    if np.any(np.diff(order) < 0):
+        logger.info("%s: rows of %s (%s, %s) sorted by time", samples.path, *key)
+    value = np.array(samples.value, dtype=np.float64)
+    return Trace(session, rater, dimension, time_ns[order], value[order])

@@ -42,7 +42,13 @@ def _check_output(output: Path | None, sources: Sequence[Path]) -> None:
 
 
 def _load(args: argparse.Namespace) -> Ratings:
-    return load_ratings(args.sources, scale=args.scale, include_unsubmitted=args.unsubmitted)
+    with terminal.progress("reading", enabled=not args.quiet) as on_progress:
+        return load_ratings(
+            args.sources,
+            scale=args.scale,
+            include_unsubmitted=args.unsubmitted,
+            on_progress=on_progress,
+        )
 
 
 def _options(args: argparse.Namespace, ratings: Ratings) -> FusionOptions:

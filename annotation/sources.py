@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capture.terminal import OnProgress
+
 from .errors import AnnotationError
 from .raters_csv import RAW_SCALE, load_traces
 from .trace import Trace
@@ -78,7 +80,11 @@ class Ratings:
 
 
 def load_ratings(
-    paths: Sequence[Path], *, scale: float = RAW_SCALE, include_unsubmitted: bool = False
+    paths: Sequence[Path],
+    *,
+    scale: float = RAW_SCALE,
+    include_unsubmitted: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> Ratings:
     """Read ratings completely or refuse them.
 
@@ -90,6 +96,8 @@ def load_ratings(
         Largest magnitude of a rating in files; a project's ratings are brought to it.
     include_unsubmitted : bool
         Of projects, also ratings in progress.
+    on_progress : callable, optional
+        Told bytes of each CSV file.
 
     Raises
     ------
@@ -107,7 +115,7 @@ def load_ratings(
     parts = [_from_project(path, scale, include_unsubmitted) for path in projects]
     parts += [_from_parquet(path, scale) for path in tables]
     if files:
-        traces = load_traces(files, scale=scale)
+        traces = load_traces(files, scale=scale, on_progress=on_progress)
         parts.append(Ratings(traces, scale, origins=tuple(origin_of_file(path) for path in files)))
     return _joined(parts, scale)
 

@@ -4,17 +4,26 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capture.terminal import OnProgress
 
 from .errors import AnnotationError
+
+if TYPE_CHECKING:
+    import _csv
 
 NS_PER_S = 1_000_000_000
 COMMENT = "#"
 MAX_TIME_S = 1e5
 """Longest session that a label can belong to: a day and a bit; a typo is found, not gridded."""
 MAX_FILE_BYTES = 512 * 2**20
-"""Some 15 million ratings; more would not fit into a laptop's memory while they are read."""
+"""Some 15 million ratings: two minutes of reading, and far more than any study has."""
+_PROGRESS_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,13 @@ def read_text(path: Path, *, expected: str = "a CSV file") -> str:
     AnnotationError
         Missing, a folder or device, larger than `MAX_FILE_BYTES`, or no UTF-8.
     """
+    _check_file(path, expected)
+    with _decoding(path, expected):
+        return path.read_text(encoding="utf-8-sig")
+
+
+def _check_file(path: Path, expected: str) -> int:
+    """Return the size of a regular file that is not too large."""
     if not path.exists():
         raise AnnotationError(f"{path} does not exist")
     if path.is_dir():
@@ -83,11 +99,16 @@ def read_text(path: Path, *, expected: str = "a CSV file") -> str:
             f"{MAX_FILE_BYTES / 2**20:.0f}",
             remedy="split it by session, or check that it is the right file",
         )
+    return size
+
+
+@contextmanager
+def _decoding(path: Path, expected: str) -> Iterator[None]:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        yield
     except UnicodeDecodeError as error:
         raise AnnotationError(
-            f"{path} is not UTF-8 text (byte {error.start}), expected {expected}",
+            f"{path} is not UTF-8 text ({error.reason}), expected {expected}",
             remedy="save it as UTF-8",
         ) from None
 
@@ -111,41 +132,81 @@ def split_comments(text: str) -> tuple[list[str], str, int]:
     return comments, "".join(lines[count:]), count + 1
 
 
-def read_rows(path: Path, columns: Sequence[str], *, optional: Sequence[str] = ()) -> Iterator[Row]:
+def read_comments(path: Path) -> list[str]:
+    """Return the leading ``#`` lines of a file, without the ``#``."""
+    _check_file(path, "a CSV file")
+    comments = []
+    with _decoding(path, "a CSV file"), path.open(encoding="utf-8-sig", newline="") as handle:
+        while (line := handle.readline()).startswith(COMMENT):
+            comments.append(line.lstrip(COMMENT).strip())
+    return comments
+
+
+def read_rows(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    optional: Sequence[str] = (),
+    on_progress: OnProgress | None = None,
+) -> Iterator[Row]:
     """Yield the rows of a CSV file whose header is exactly `columns`, or these and `optional`.
+
+    The file is read as the rows are asked for; `on_progress` is told bytes.
 
     Raises
     ------
     AnnotationError
         Not text, another header or a row with another number of cells.
     """
-    _, table, first_line = split_comments(read_text(path))
-    reader = csv.reader(io.StringIO(table), strict=True)
-    try:
-        header = next(reader, None)
-        if header is None:
-            raise AnnotationError(f"{path} is empty, expected the header {','.join(columns)}")
-        named = [cell.strip() for cell in header]
-        if optional and named == [*columns, *optional]:
-            columns = named
-        if named != list(columns):
-            raise AnnotationError(
-                f"{path}:{first_line}: the header is {','.join(header)[:120]!r}, "
-                f"expected {','.join(columns)!r}"
-            )
-        for cells in reader:
+    size = _check_file(path, "a CSV file")
+    with (
+        _decoding(path, "a CSV file"),
+        path.open("rb") as raw,
+        io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as handle,
+    ):
+        first_line, start = 1, handle.readline()
+        while start.startswith(COMMENT):
+            first_line, start = first_line + 1, handle.readline()
+        reader = csv.reader(chain([start] if start else [], handle), strict=True)
+        try:
+            for count, row in enumerate(_rows(reader, path, first_line, columns, optional)):
+                if on_progress and count % _PROGRESS_ROWS == 0:
+                    on_progress(raw.tell(), size)
+                yield row
+        except csv.Error as error:
             line = first_line + reader.line_num - 1
-            if not cells:
-                continue
-            if len(cells) != len(columns):
-                raise AnnotationError(
-                    f"{path}:{line}: {len(cells)} cells, expected {len(columns)} "
-                    f"({','.join(columns)})",
-                    remedy="a file that was cut off while it was copied ends like this",
-                )
-            yield Row(path, line, tuple(cells))
-    except csv.Error as error:
-        raise AnnotationError(f"{path}:{first_line + reader.line_num - 1}: {error}") from None
+            raise AnnotationError(f"{path}:{line}: {error}") from None
+
+
+def _rows(
+    reader: "_csv.Reader",
+    path: Path,
+    first_line: int,
+    columns: Sequence[str],
+    optional: Sequence[str],
+) -> Iterator[Row]:
+    header = next(reader, None)
+    if header is None:
+        raise AnnotationError(f"{path} is empty, expected the header {','.join(columns)}")
+    named = [cell.strip() for cell in header]
+    if optional and named == [*columns, *optional]:
+        columns = named
+    if named != list(columns):
+        raise AnnotationError(
+            f"{path}:{first_line}: the header is {','.join(header)[:120]!r}, "
+            f"expected {','.join(columns)!r}"
+        )
+    n_columns = len(columns)
+    for cells in reader:
+        if not cells:
+            continue
+        line = first_line + reader.line_num - 1
+        if len(cells) != n_columns:
+            raise AnnotationError(
+                f"{path}:{line}: {len(cells)} cells, expected {n_columns} ({','.join(columns)})",
+                remedy="a file that was cut off while it was copied ends like this",
+            )
+        yield Row(path, line, tuple(cells))
 
 
 def format_time_s(time_ns: int) -> str:

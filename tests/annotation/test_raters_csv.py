@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotation import strict_csv
 from annotation.errors import AnnotationError
 from annotation.raters_csv import RATER_COLUMNS, load_traces, save_traces
 from annotation.trace import Trace
@@ -80,7 +81,7 @@ def test_byte_order_mark_and_windows_line_ends_are_fine(tmp_path):
         ("S,,valence,1,3", "the rater is empty"),
         (" ,R,valence,1,3", "the session is empty"),
         ("S,R,valence,1", "4 cells, expected 5"),
-        ("S,R,valence,0.50,3", r"at 0.50 s already on line 2"),
+        ("S,R,valence,0.50,3", "at 0.5 s already on line 2"),
         ('S,R,valence,"1,3', "raters.csv:3"),
     ],
 )
@@ -107,6 +108,24 @@ def test_other_files_are_refused_in_one_sentence(tmp_path):
         path.write_bytes(content)
         with pytest.raises(AnnotationError, match=complaint):
             load_traces([path])
+
+
+def test_progress_is_told_in_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(strict_csv, "_PROGRESS_ROWS", 100)
+    path = write(tmp_path, *(f"S,R,valence,{k},1" for k in range(5000)))
+    told = []
+    load_traces([path], on_progress=lambda done, total: told.append((done, total)))
+    assert len(told) == 50
+    assert {total for _, total in told} == {path.stat().st_size}
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] <= told[-1][1]
+
+
+def test_bytes_that_are_no_text_far_down_are_found(tmp_path):
+    path = write(tmp_path, *(f"S,R,valence,{k},1" for k in range(5000)))
+    path.write_bytes(path.read_bytes() + b"S,R\xff,valence,9000,1\n")
+    with pytest.raises(AnnotationError, match=r"raters\.csv is not UTF-8"):
+        load_traces([path])
 
 
 def test_a_trace_in_two_files_is_contradictory(tmp_path):
