@@ -87,3 +87,38 @@ def describe_agreement_file(path: Path) -> dict[str, Any]:
             for name, each in dimensions.items()
         },
     }
+
+
+def describe_project(path: Path) -> dict[str, Any]:
+    """Summarise an annotation project: its videos, its raters by team, how far they are."""
+    from .project.folder import open_project
+    from .project.people import raters
+    from .project.video import videos
+
+    project = open_project(path)
+    with project.database.read() as db:
+        people = [each for each in raters(db) if not each.removed]
+        every = videos(db)
+        states = dict(
+            db.execute(
+                "SELECT task.state, count(*) FROM task JOIN video ON video.id = task.video "
+                "WHERE video.role = 'rating' GROUP BY task.state"
+            ).fetchall()
+        )
+        n_events = db.execute("SELECT count(*) FROM event").fetchone()[0]
+    return {
+        "schema_version": project.settings.schema_version,
+        "title": project.settings.title,
+        "dimensions": "together" if project.settings.together else "one after the other",
+        "raters_per_video": project.settings.raters_per_video,
+        "videos": [video.name for video in every if video.role == "rating"],
+        "practice": [video.name for video in every if video.role == "practice"],
+        "duration_s": sum(video.duration_s for video in every if video.role == "rating"),
+        "teams": {
+            team: [each.name for each in people if each.team == team]
+            for team in sorted({each.team for each in people})
+        },
+        "n_tasks": sum(states.values()),
+        "n_submitted": states.get("submitted", 0),
+        "n_events": n_events,
+    }

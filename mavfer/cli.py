@@ -78,7 +78,8 @@ def _add_info(commands: _Commands) -> None:
         "info",
         help="tell what a file or folder is",
         description="Recognise by content and describe: session, folder of sessions, recording, "
-        "rig calibration, gold labels, ratings, clip store, checkpoint, training run.",
+        "rig calibration, annotation project, gold labels, ratings, clip store, checkpoint, "
+        "training run.",
         epilog="example:\n  mavfer info store.h5 --json\n",
         formatter_class=_RAW,
     )

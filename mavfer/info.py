@@ -20,7 +20,7 @@ _CHECKPOINT_NAME = "checkpoint.safetensors"
 _CHECKPOINT_KEY = "mavfer"
 _REMEDY = (
     "known are sessions, recordings, rig calibrations and configurations, ratings, gold labels, "
-    "clip stores, checkpoints, training runs and evaluations"
+    "annotation projects, clip stores, checkpoints, training runs and evaluations"
 )
 _SHOWN_ITEMS = 8
 _MAX_FIELDS = 24
@@ -68,6 +68,8 @@ def render(described: Mapping[str, Any]) -> list[str]:
 def _recognise_folder(path: Path) -> tuple[str, Callable[[Path], Facts]]:
     if (path / "session.json").is_file():
         return "session", _session
+    if (path / "project.toml").is_file() and (path / "ratings.sqlite").is_file():
+        return "annotation project", _project
     if (path / _CHECKPOINT_NAME).is_file():
         return "training run", _run
     if (path / "metrics.json").is_file():
@@ -127,6 +129,12 @@ def _session(path: Path) -> Facts:
     from capture.info import describe_session
 
     return dict(describe_session(path))
+
+
+def _project(path: Path) -> Facts:
+    from annotation.info import describe_project
+
+    return describe_project(path)
 
 
 def _sessions(path: Path) -> Facts:

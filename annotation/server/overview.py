@@ -23,6 +23,8 @@ from ..trace import Trace
 MAX_SKIPPED_SHARE = 0.02
 SKIPPED = "skipped "
 """How a page begins the note that the browser left frames out; their number follows."""
+MAX_GAP_S = 1.0
+"""Nothing is interpolated where a rater has not been yet."""
 MIN_TRACE_FRAMES = 2
 """Traces in progress with fewer rated frames say nothing about agreement yet."""
 
@@ -159,7 +161,7 @@ def _agreement(traces: list[Trace]) -> dict[str, Any]:
                 "teams": [asdict(team) for team in report.teams],
             }
         )
-        for report in describe_agreement(traces)
+        for report in describe_agreement(traces, max_gap_s=MAX_GAP_S)
     }
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from numpy.typing import NDArray
 
+from capture.manifest import Consent
+
 from ..errors import AnnotationError
+from ..project.add_video import consent_of
 from ..project.derive import derive
 from ..project.file_hash import sha256_of
 from ..project.people import Identity, Rater, note, prolong
@@ -40,7 +44,7 @@ def rater_routes(desk: Desk) -> APIRouter:
     """Return the routes; `desk` tells who asks."""
     router = APIRouter()
     project = desk.project
-    unchanged = _Unchanged(project.videos)
+    shown = _Shown(project.videos)
 
     @router.get("/api/me")
     def me(request: Request) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def rater_routes(desk: Desk) -> APIRouter:
             task = _own_task(db, identity, number)
             video = find_video(db, task.video)
             _require_ready(db, require_rater(identity), task)
-            unchanged.check(video)
+            shown.check(video)
             return {
                 **_describe(db, task, video),
                 "rater": identity.name,
@@ -109,7 +113,7 @@ def rater_routes(desk: Desk) -> APIRouter:
             if task is None or (identity.rater is not None and identity.rater.id != task.rater):
                 raise NotAllowedError(404)
             video = find_video(db, task.video)
-        unchanged.check(video)
+        shown.check(video)
         path = project.videos / video.file
         return FileResponse(
             path,
@@ -157,27 +161,33 @@ def rater_routes(desk: Desk) -> APIRouter:
     return router
 
 
-class _Unchanged:
-    """Refuses a video that is not the one that was added; hashes a file once until it changes."""
+class _Shown:
+    """Lets videos be shown that are as they were added and whose subjects still agree.
+
+    A file is hashed once until it changes; consent ends at midnight while the server runs.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._good: dict[str, tuple[int, int]] = {}
+        self._good: dict[str, tuple[tuple[int, ...], Consent]] = {}
         self._lock = threading.Lock()
 
     def check(self, video: Video) -> None:
         path = self._folder / video.file
         try:
-            status = path.stat()
+            status, manifest = path.stat(), path.with_suffix(".json").stat()
         except FileNotFoundError:
-            raise BusyError(f"the video {video.name} is gone: tell the admin") from None
-        seen = (status.st_mtime_ns, status.st_size)
+            raise BusyError(f"video {video.id} is gone: tell the admin") from None
+        seen = (status.st_mtime_ns, status.st_size, manifest.st_mtime_ns, manifest.st_size)
         with self._lock:
-            if self._good.get(video.file) == seen:
-                return
-            if status.st_size != video.n_bytes or sha256_of(path) != video.sha256:
-                raise BusyError(f"the video {video.name} was replaced: tell the admin")
-            self._good[video.file] = seen
+            known, consent = self._good.get(video.file, (None, Consent()))
+            if known != seen:
+                if status.st_size != video.n_bytes or sha256_of(path) != video.sha256:
+                    raise BusyError(f"video {video.id} was replaced: tell the admin")
+                consent = consent_of(path)
+                self._good[video.file] = (seen, consent)
+        if not consent.record or consent.ended(date.today()):  # noqa: DTZ011 - the subject's day
+            raise BusyError(f"the consent for video {video.id} has ended: tell the admin")
 
 
 def _own_task(db: sqlite3.Connection, identity: Identity, number: int) -> Task:

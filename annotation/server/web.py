@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -128,8 +128,10 @@ def add_error_answers(app: FastAPI) -> None:
     """Turn exceptions into answers that pages understand."""
 
     @app.exception_handler(NotAllowedError)
-    async def not_allowed(_request: Request, error: Exception) -> Response:
+    async def not_allowed(request: Request, error: Exception) -> Response:
         status = error.status if isinstance(error, NotAllowedError) else 404
+        if status == 401 and "text/html" in request.headers.get("accept", ""):
+            return FileResponse(STATIC / "start.html", status)
         told = "your access has ended" if status == 401 else "there is nothing here"
         return JSONResponse({"error": told}, status)
 

@@ -376,7 +376,7 @@ async function show(client) {
   if (locked) {
     showState();
     $("saved").textContent = "submitted";
-    return veil("Submitted", "You have submitted this. If something is wrong, ask for it to be opened again.", ["To the list", () => location.assign("/")], ["Look at it", unveil]);
+    return veil("Submitted", "You have submitted this. If something is wrong, ask for it to be opened again.", ["To the list", () => location.assign("/")], ["Look at it", () => { $("video").controls = true; unveil(); }]);
   }
   await queue.open();
   showQueue({ kind: "saved", waiting: 0, saved: null, error: "", local: true });

@@ -99,6 +99,9 @@ def test_a_reload_and_a_closed_page_do_not_lock_out(project: Project, task: Task
         assert open_page(db, task, client="c3", tab="t2", take_over=False) == 3
         db.execute("UPDATE client SET seen_ns = seen_ns - 16000000000")
         assert open_page(db, task, client="c4", tab="t3", take_over=False) == 4
+        # The server's clock was set back by a day: nobody waits until it has caught up.
+        db.execute("UPDATE client SET seen_ns = seen_ns + 86400000000000")
+        assert open_page(db, task, client="c5", tab="t4", take_over=False) == 5
 
 
 def test_submitted_is_read_only_until_it_is_reopened(project: Project, task: Task) -> None:

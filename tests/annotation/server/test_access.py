@@ -1,6 +1,7 @@
 """Who may do what: nothing without a login, only one's own, nothing from other pages or names."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ def test_nobody_gets_in_without_a_link_and_nobody_gets_at_others(
         assert nobody.ask("GET", path)[0] == 401, path
     assert nobody.ask("POST", f"/api/tasks/{mine}/events", {"client": "client-1"})[0] == 401
     assert nobody.ask("POST", "/api/login", {"token": "x"})[0] == 403
+    assert nobody.ask("POST", "/api/login", {"token": "\ud800"})[0] == 403
+    status, page, _ = nobody.ask("GET", f"/rate/{mine}", Accept="text/html")
+    assert (status, b"Open the link" in page) == (401, True)
     status, _, headers = nobody.ask("GET", "/start")
     assert status == 200
     policy = headers["content-security-policy"]
@@ -139,6 +143,7 @@ def test_events_that_cannot_be_meant_are_refused_and_leave_nothing(
         event(1, "set", dimension="arousal", value=1),
         event(1, "set", dimension="valence", value=1, what=1),
         event(10**9),
+        event(1, "comment", detail="\ud800"),
         "nothing",
     ):
         body = {"client": "client-1", "events": [good, bad]}
@@ -190,6 +195,14 @@ def test_videos_go_out_in_ranges_and_not_if_they_were_replaced(
     assert one.ask("GET", f"/video/{task}")[0] == 409
     file.write_bytes(whole)
     assert one.ask("GET", f"/video/{task}")[0] == 200
+
+    manifest = file.with_suffix(".json")
+    said = json.loads(manifest.read_text())
+    said["source"]["consent"] = {"record": True, "until": "2020-01-01"}
+    manifest.write_text(json.dumps(said))
+    for path in (f"/video/{task}", f"/api/tasks/{task}"):
+        status, told, _ = one.ask("GET", path)
+        assert (status, "consent" in told["error"]) == (409, True)
 
 
 def test_first_the_instructions_then_the_practice(make_served: Callable[..., Served]) -> None:
