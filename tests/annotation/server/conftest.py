@@ -158,11 +158,11 @@ def make_served(tmp_path: Path, clip: Path) -> Iterator[Callable[..., Served]]:
     started: list[Served] = []
 
     def make(
-        *, together: bool = False, codec: Any = "h264", practice: bool = False, n_videos: int = 1
+        *, together: bool = False, codecs: tuple[Any, ...] = ("h264",), practice: bool = False
     ) -> Served:
         settings = Settings(title="Test", together=together, raters_per_video=2, n_teams=1)
         project = create_project(tmp_path / f"project{len(started)}", settings)
-        for number in range(n_videos):
+        for number, codec in enumerate(codecs):
             named = tmp_path / f"clip{number}.mp4"
             shutil.copyfile(clip, named)
             add_video(project, named, codec=codec)

@@ -1,16 +1,22 @@
 """What the page's recorder decides, against the server's own derivation, in a real browser."""
 
+import json
 import random
-from collections.abc import Callable
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+import annotation.server
 from annotation.project.derive import derive
 from annotation.project.event import Event
 
-from .conftest import Rating, Served
-
+VECTORS = Path(__file__).parents[1] / "project" / "derive_vectors.json"
 N_FRAMES = 40
 _PLAY = """async ({ steps, nFrames, values }) => {
   const { Ratings } = await import("/static/ratings.js");
@@ -27,6 +33,48 @@ _PLAY = """async ({ steps, nFrames, values }) => {
 }"""
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any) -> Iterator[Any]:
+    """A page that can import the modules of ours."""
+    folder = Path(annotation.server.__file__).parent
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/static/ratings.js")
+        yield page
+        page.close()
+        server.shutdown()
+        thread.join()
+
+
+def test_the_page_derives_as_the_server_does(page: Any) -> None:
+    vectors: list[dict[str, Any]] = json.loads(VECTORS.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        """async (vectors) => {
+          const { Ratings } = await import("/static/ratings.js");
+          return vectors.map((vector) => {
+            const ratings = new Ratings(vector.n_frames, ["valence"]);
+            for (const page of vector.pages) {
+              ratings.beginPage();
+              for (const [kind, frame, value] of page) {
+                const dimension = kind === "set" ? "valence" : null;
+                ratings.apply({ kind, frame, dimension, value: value ?? null });
+              }
+            }
+            return ratings.values.valence;
+          });
+        }""",
+        vectors,
+    )
+    assert found == [vector["value"] for vector in vectors]
+
+
 def told(events: list[dict[str, Any]]) -> list[Event]:
     return [Event(seq=seq, at_us=seq, **event) for seq, event in enumerate(events)]
 
@@ -38,10 +86,7 @@ def derived(events: list[dict[str, Any]]) -> dict[str, list[int | None]]:
     }
 
 
-def test_takes_write_from_the_first_touch_and_reviews_write_nothing(
-    make_served: Callable[..., Served], rate: Callable[..., Rating]
-) -> None:
-    page = rate(make_served()).page
+def test_takes_write_from_the_first_touch_and_reviews_write_nothing(page: Any) -> None:
 
     def play(*steps: list[Any]) -> dict[str, Any]:
         asked = {"steps": list(steps), "nFrames": N_FRAMES, "values": {}}
@@ -100,10 +145,7 @@ def test_takes_write_from_the_first_touch_and_reviews_write_nothing(
     )
 
 
-def test_whatever_a_rater_does_page_and_server_agree(
-    make_served: Callable[..., Served], rate: Callable[..., Rating]
-) -> None:
-    page = rate(make_served()).page
+def test_whatever_a_rater_does_page_and_server_agree(page: Any) -> None:
     rng = random.Random(7)
     for _ in range(60):
         steps: list[list[Any]] = []
