@@ -65,7 +65,5 @@ class Event:
             raise ConfigError("a set event needs its dimension")
         if not 0 <= self.speed <= 1:
             raise ConfigError(f"speed is {self.speed}, expected 0 to 1: faster skips frames")
-        if any("\ud800" <= character <= "\udfff" for character in self.detail):
-            raise ConfigError("detail is no text that can be stored")
         if len(self.detail) > MAX_DETAIL:
             raise ConfigError(f"detail has {len(self.detail)} characters, at most {MAX_DETAIL}")

@@ -143,7 +143,6 @@ def test_events_that_cannot_be_meant_are_refused_and_leave_nothing(
         event(1, "set", dimension="arousal", value=1),
         event(1, "set", dimension="valence", value=1, what=1),
         event(10**9),
-        event(1, "comment", detail="\ud800"),
         "nothing",
     ):
         body = {"client": "client-1", "events": [good, bad]}
