@@ -65,7 +65,11 @@ class DaemonClient:
         keep_alive(self._socket)
         if keys is not None:
             keys.secure_client(self._socket)
-        self._socket.connect(address)
+        try:
+            self._socket.connect(address)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ControlError(f"{address} is no address: {error.strerror}") from error
 
     def describe(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Description:
         """Ask who is there."""

@@ -12,7 +12,7 @@ from .file_lock import SessionLock
 from .keys import Keys
 from .manifest import Manifest, RecordingSummary, StreamSummary, read_manifest
 from .messages import Abort, Finish, Shutdown, Status, Stop
-from .recover import Recovery, recover_session
+from .recover import Recovery, make_session_whole
 from .session import SessionFolder
 from .terminal import OnProgress
 
@@ -67,8 +67,7 @@ def close_session(
     """
     if read_manifest(path).status != "recording":
         return Closing(read_manifest(path), (), (), {})
-    lock = SessionLock(path)
-    try:
+    with SessionLock(path):
         manifest = read_manifest(path)
         stopped: dict[str, Status] = {}
         unknown: dict[str, str] = {}
@@ -82,7 +81,7 @@ def close_session(
                 continue
             if status is not None:
                 stopped[key] = status
-        manifest, recoveries = recover_session(path, on_progress=on_progress)
+        manifest, recoveries = make_session_whole(path, on_progress=on_progress)
         recordings = {
             key: _settled(summary, stopped.get(key)) for key, summary in manifest.recordings.items()
         }
@@ -93,8 +92,6 @@ def close_session(
             recordings=recordings,
             warnings=(*manifest.warnings, *words),
         )
-    finally:
-        lock.release()
     return Closing(manifest, tuple(recoveries), tuple(stopped), unknown)
 
 
@@ -110,7 +107,13 @@ def _end(key: str, summary: RecordingSummary, uuid: str, keys: Keys | None) -> S
     address = summary.control if local else summary.address
     if address is None:
         return None
-    with DaemonClient(key, address, keys=None if local else keys) as client:
+    try:
+        client = DaemonClient(key, address, keys=None if local else keys)
+    except MavferError:
+        if local:
+            return None
+        raise
+    with client:
         client.follow(uuid)
         try:
             now_ns = client.describe(timeout_s=_ANSWER_S).host.monotonic_ns

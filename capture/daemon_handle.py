@@ -107,9 +107,10 @@ class DaemonHandle:
             False when it does not record that session; then nothing has changed.
         """
         local = self.entry.address == LOCAL
-        if local and control is None:
-            return False
-        client = DaemonClient(self.name, control) if local and control else self.client
+        try:
+            client = DaemonClient(self.name, control or "") if local else self.client
+        except MavferError:
+            return False  # what somebody wrote into the manifest is no address of this machine
         client.follow(session_uuid)
         try:
             about = client.describe(timeout_s=_POLL_TIMEOUT_S)

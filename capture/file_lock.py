@@ -4,7 +4,8 @@ import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Self
 
 from .errors import ControlError
 
@@ -34,7 +35,7 @@ def in_use(handle: IO[bytes]) -> bool:
 
 
 def is_controlled(folder: Path) -> bool:
-    """Tell whether a controller runs the session in `folder`."""
+    """Tell whether a controller runs the session in `folder`, or somebody mends it."""
     try:
         SessionLock(folder).release()
     except ControlError:
@@ -43,7 +44,7 @@ def is_controlled(folder: Path) -> bool:
 
 
 class SessionLock:
-    """Held by the controller of a session, on the session's folder, while it runs.
+    """Held by who changes a session, on its folder; by its controller as long as that runs.
 
     Parameters
     ----------
@@ -62,11 +63,22 @@ class SessionLock:
         except BlockingIOError:
             self.release()
             raise ControlError(
-                f"{folder} is being recorded by a controller that runs",
-                remedy="stop it there: Ctrl-C, or Stop in the console",
+                f"{folder} is in use: its controller runs, or it is being mended",
+                remedy="a recording is stopped by Ctrl-C, or by STOP in the console",
             ) from None
         except OSError:
             return  # a file system without locks: nobody can hold one
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
 
     def release(self) -> None:
         """Let go; may be called twice."""

@@ -13,6 +13,7 @@ from .digest import PREFIX
 from .errors import ConfigError, ControlError, MavferError, RecordingError
 from .file_client import FileClient
 from .file_copy import GatheredFile, OnGather, SessionCopy
+from .file_lock import SessionLock
 from .keys import Keys
 from .manifest import Manifest, RecordingSummary, read_manifest
 from .recording import open_recording
@@ -66,9 +67,19 @@ def gather_session(
 
     Raises
     ------
+    ControlError
+        The session's controller runs.
     RecordingError
         The manifest cannot be read.
     """
+    read_manifest(path)
+    with SessionLock(path):
+        return _gather(path, rig, keys, on_progress)
+
+
+def _gather(
+    path: Path, rig: RigConfig | None, keys: Keys | None, on_progress: OnGather
+) -> Gathering:
     manifest = read_manifest(path)
     files: list[GatheredFile] = []
     failures: dict[str, str] = {}

@@ -13,7 +13,7 @@ from typing import Any
 from .config import LOCAL
 from .digest import PREFIX, digest_file
 from .errors import RecordingError
-from .file_lock import hold, in_use
+from .file_lock import SessionLock, hold, in_use
 from .files import atomic_output, require_free_space, sync_folder
 from .manifest import MANIFEST_NAME, Manifest, RecordingSummary, read_manifest
 from .recording import Recording, open_recording
@@ -115,7 +115,26 @@ def recover_recording(
 def recover_session(
     path: Path, *, on_progress: OnProgress = lambda done, total: None
 ) -> tuple[Manifest, list[Recovery]]:
+    """Do `make_session_whole` to a session that nobody else has in use.
+
+    Raises
+    ------
+    ControlError
+        Its controller runs.
+    RecordingError
+        As for `make_session_whole`.
+    """
+    read_manifest(path)
+    with SessionLock(path):
+        return make_session_whole(path, on_progress=on_progress)
+
+
+def make_session_whole(
+    path: Path, *, on_progress: OnProgress = lambda done, total: None
+) -> tuple[Manifest, list[Recovery]]:
     """Make every recording of a session whole and its manifest say what there is.
+
+    The caller holds the session's lock.
 
     A session left open is closed: "interrupted" when every file had been finished properly,
     "failed" when one was cut off or damaged.

@@ -21,8 +21,9 @@ from capture.config import RigConfig, load_rig_config
 from capture.controller import Controller
 from capture.errors import ControlError, RecordingError
 from capture.gather import gather_session
-from capture.manifest import read_manifest
+from capture.manifest import RecordingSummary, read_manifest
 from capture.record_session import resume_session
+from capture.recording import open_recording
 from capture.recover import recover_session
 from capture.resumed_session import reopen_session, rig_of
 from capture.session import SessionFolder, create_session, open_session
@@ -96,17 +97,23 @@ def resume(folder: Path, start_cli: StartCli, *options: object) -> tuple[int, An
 
 def test_what_is_recorded_still_is_taken_over_without_a_gap(scene: Scene) -> None:
     folder = scene.record(*scene.protocol)
-    running = "is being recorded by a controller that runs"
+    running = "is in use: its controller runs"
     with pytest.raises(ControlError, match=running):
         close_session(folder)
     with pytest.raises(ControlError, match=running):
         resume_session(folder)
-    with pytest.raises(RecordingError, match="still being written"):
-        recover_session(folder)
+    for use in (recover_session, gather_session):
+        with pytest.raises(ControlError, match=running):
+            use(folder)
     scene.kill_controller()
     before = read_manifest(folder)
     began_ns = before.start_time_ns
     assert began_ns is not None
+    given_up = threading.Event()
+    given_up.set()
+    with pytest.raises(KeyboardInterrupt):
+        resume_session(folder, stop=given_up)
+    assert read_manifest(folder) == before
     with Controller(rig_of(folder), folder.parent) as controller:
         controller.connect()
         controller.resume(folder)
@@ -143,33 +150,40 @@ def test_what_died_too_goes_on_in_new_files_and_the_stage_begins_anew(
     scene: Scene, start_cli: StartCli
 ) -> None:
     folder = scene.record(*scene.protocol)
+    wait_for(lambda: len(open_session(folder).streams["thermal"]) > 2)
     scene.kill_controller()
     for name in scene.daemons:
         scene.kill(name)
     wait_for(lambda: all(map(is_gone, scene.daemons.values())))
-    status, told = resume(folder, start_cli)
-    assert (status, told["status"]) == (1, "failed")
+
+    (folder / "heat_2.mcap").write_bytes(b"in the way")
+    before = (folder / "session.json").read_bytes()
+    status, errors = resume(folder, start_cli)
+    assert status == 1
+    assert "1 of 2 sensors not ready" in errors
+    assert "heat_2.mcap exists already" in errors
+    assert (folder / "session.json").read_bytes() == before
+    assert {path.name for path in folder.glob("*_2.mcap")} == {"heat_2.mcap"}
+    (folder / "heat_2.mcap").unlink()
+
+    again = start_cli("record", "--resume", folder, "--json")
+    wait_for(lambda: len(open_recording(folder / "heat_2.mcap").streams["thermal"]) > 2)
+    again.send_signal(signal.SIGHUP)  # the terminal was closed: an end like Ctrl-C
+    told = json.loads(again.communicate(timeout=DEADLINE_S)[0])
+    assert (again.returncode, told["status"]) == (1, "failed")
     assert "cam: its recording ended with the controller" in told["error"]
-    assert {name: part["status"] for name, part in told["recordings"].items()} == {
-        "cam": "failed",
-        "heat": "failed",
-        "cam_2": "complete",
-        "heat_2": "complete",
-    }
-    assert [mark["label"] for mark in told["marks"]] == ["calm", "calm", "talk"]
-    again_ns, talk_ns = (mark["time_ns"] for mark in told["marks"][1:])
-    assert talk_ns - again_ns == 3_000_000_000
+    parts = {name: part["status"] for name, part in told["recordings"].items()}
+    assert parts == {"cam": "failed", "heat": "failed", "cam_2": "complete", "heat_2": "complete"}
+    stages = [mark for mark in told["marks"] if mark["label"] == "calm"]
+    assert len(stages) == 2
     session = open_session(folder)
     color = session.streams["color"]
     assert len(color.part_starts) == 2
-    span_s = (told["stop_time_ns"] - again_ns) * 1e-9
-    assert abs(len(color) - color.part_starts[1] - span_s * 30) <= 2
     assert (np.diff(color.capture_time_ns) > 0).all()
-    assert abs(color.capture_time_ns[color.part_starts[1]] - again_ns) < 100_000_000
+    assert abs(color.capture_time_ns[color.part_starts[1]] - stages[1]["time_ns"]) < 100_000_000
     manifest, _ = recover_session(folder)
-    assert {name for name, part in manifest.recordings.items() if part.digest} == set(
-        session.recordings
-    )
+    digested = {name for name, part in manifest.recordings.items() if part.digest}
+    assert digested == set(session.recordings)
 
 
 def test_a_session_whose_controller_died_is_closed_once(scene: Scene, start_cli: StartCli) -> None:
@@ -197,30 +211,6 @@ def test_a_session_whose_controller_died_is_closed_once(scene: Scene, start_cli:
         resume_session(folder)
 
 
-def test_a_resumption_that_is_refused_changes_nothing(scene: Scene, start_cli: StartCli) -> None:
-    folder = scene.record()
-    scene.kill_controller()
-    scene.kill("heat")
-    (folder / "heat_2.mcap").write_bytes(b"in the way")
-    before = (folder / "session.json").read_bytes()
-    status, errors = resume(folder, start_cli)
-    assert status == 1
-    assert "1 of 2 sensors not ready" in errors
-    assert "heat_2.mcap exists already" in errors
-    assert (folder / "session.json").read_bytes() == before
-    assert (folder / "heat_2.mcap").read_bytes() == b"in the way"
-    (folder / "heat_2.mcap").unlink()
-
-    again = start_cli("record", "--resume", folder, "--json")
-    wait_for(lambda: "heat_2" in read_manifest(folder).recordings)
-    wait_for(lambda: len(open_session(folder).recordings["heat_2"].streams["thermal"]))
-    again.send_signal(signal.SIGHUP)  # the terminal was closed: an end like Ctrl-C
-    told = json.loads(again.communicate(timeout=DEADLINE_S)[0])
-    parts = {name: part["status"] for name, part in told["recordings"].items()}
-    assert parts == {"cam": "complete", "heat": "failed", "heat_2": "complete"}
-    assert (np.diff(open_session(folder).streams["color"].seq) == 1).all()
-
-
 @pytest.fixture
 def far(
     start_cli: StartCli, rig_toml: Callable[..., Path], tmp_path: Path
@@ -235,7 +225,7 @@ def far(
     return daemon, rig_toml(cam={**CAM, "address": address})
 
 
-def test_a_daemon_elsewhere_is_stopped_or_taken_over(
+def test_a_daemon_elsewhere_is_stopped_taken_over_or_told_to_be_gone(
     far: tuple[Any, Path], start_cli: StartCli, tmp_path: Path
 ) -> None:
     daemon, rig_path = far
@@ -254,10 +244,8 @@ def test_a_daemon_elsewhere_is_stopped_or_taken_over(
             manifest = closing.manifest
             assert manifest.status == manifest.recordings["cam"].status == "interrupted"
         else:
-            ended = threading.Event()
-            timer = threading.Timer(4.0, ended.set)
-            timer.start()
-            _, manifest = resume_session(folder, stop=ended)
+            _, manifest = resume_session(folder, duration_s=1.0)
+            assert manifest.planned_duration_s is not None
             assert (manifest.status, manifest.error) == ("complete", None)
         n_told = manifest.recordings["cam"].streams["color"].n_frames
         assert not gather_session(folder).failures
@@ -267,21 +255,8 @@ def test_a_daemon_elsewhere_is_stopped_or_taken_over(
         start_ns = manifest.start_time_ns
         assert start_ns is not None
         assert abs(int(stream.capture_time_ns[0]) - start_ns) < 300_000_000
-        (file.parent).rename(tmp_path / f"kept-{how}")
-    assert daemon.poll() is None
+        file.parent.rename(tmp_path / f"kept-{how}")
 
-
-def _remote_frames(rig_path: Path) -> int:
-    (entry,) = load_rig_config(rig_path).sensor
-    with DaemonClient("cam", entry.address) as client:
-        status = client.poll()
-    return status.streams["color"].n_frames if status.state == "recording" else 0
-
-
-def test_a_daemon_that_does_not_answer_is_told(
-    far: tuple[Any, Path], start_cli: StartCli, tmp_path: Path
-) -> None:
-    daemon, rig_path = far
     controller = start_cli("record", "--rig", rig_path, "--subject", "S01", "--output", tmp_path)
     wait_for(lambda: _remote_frames(rig_path) > 1)
     controller.kill()
@@ -294,6 +269,13 @@ def test_a_daemon_that_does_not_answer_is_told(
     manifest = read_manifest(folder)
     assert manifest.status == "interrupted"
     assert "cam: did not answer when the session was closed" in manifest.warnings
+
+
+def _remote_frames(rig_path: Path) -> int:
+    (entry,) = load_rig_config(rig_path).sensor
+    with DaemonClient("cam", entry.address) as client:
+        status = client.poll()
+    return status.streams["color"].n_frames if status.state == "recording" else 0
 
 
 def _session(root: Path, **changes: Any) -> Path:
@@ -326,6 +308,24 @@ def test_sessions_that_cannot_be_resumed(tmp_path: Path) -> None:
         rig_of(_session(tmp_path, rig={}))
 
 
+@pytest.mark.parametrize(
+    "control", ["tcp://192.0.2.1:5570", "tcp://127.0.0.1:99999", "ipc:///tmp/x", "no address", ""]
+)
+def test_an_address_that_somebody_wrote_into_a_manifest_leads_nowhere(
+    tmp_path: Path, rig_toml: Callable[..., Path], control: str
+) -> None:
+    rig = load_rig_config(rig_toml(cam=CAM))
+    part = RecordingSummary("cam.mcap", "local", control=control)
+    folder = create_session(tmp_path, subject="S01", rig=encode(rig))
+    folder.update(recordings={"cam": part})
+    with Controller(rig, tmp_path) as controller:
+        controller.connect()
+        (handle,) = controller._daemons
+        assert not handle.take_over(folder.manifest.uuid, control)
+        assert controller.poll().failures == {}
+    assert close_session(folder.path).manifest.status == "failed"
+
+
 def test_a_session_planned_to_end_by_now_is_not_resumed(
     tmp_path: Path, rig_toml: Callable[..., Path]
 ) -> None:
@@ -338,10 +338,6 @@ def test_a_session_planned_to_end_by_now_is_not_resumed(
     _update(path, host=HostIdentity.read())
     with pytest.raises(ControlError, match="planned to end before it could go on"):
         resume_session(path)
-    stop = threading.Event()
-    _, manifest = resume_session(path, duration_s=2.0, stop=stop)
-    assert manifest.status == "complete"
-    assert set(open_session(path).recordings) == {"cam"}
 
 
 def _update(path: Path, **changes: Any) -> Path:
