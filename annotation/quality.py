@@ -164,10 +164,17 @@ def flag_playback(
     return tuple(flags)
 
 
-def flag_order(time_ns: ArrayLike) -> tuple[Flag, ...]:
-    """Flag samples, as they arrived, of which one is not later than the one before."""
+def flag_order(time_ns: ArrayLike, *, strict: bool = True) -> tuple[Flag, ...]:
+    """Flag samples, as they arrived, of which one is earlier than the one before.
+
+    Parameters
+    ----------
+    time_ns : (N,) int64
+    strict : bool
+        Also two at the same time.
+    """
     times = np.asarray(time_ns, dtype=np.int64)
-    back = np.flatnonzero(np.diff(times) <= 0)
+    back = np.flatnonzero(np.diff(times) <= 0 if strict else np.diff(times) < 0)
     if not len(back):
         return ()
     first = int(back[0])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..agreement_report import describe_agreement
+from ..project.conduct import flag_conduct
 from ..project.derive import derive
 from ..project.event import Event
 from ..project.people import raters
@@ -95,7 +96,7 @@ def task_details(db: sqlite3.Connection, task: int) -> dict[str, Any] | None:
         },
         "n_missing": {name: int(np.sum(np.isnan(each.value))) for name, each in derived.items()},
         "flags": {
-            each.dimension: quality_flags(each, _n_skipped(pages))
+            each.dimension: quality_flags(each, pages)
             for each in stored_ratings(db, task=task, practice=True)
         },
     }
@@ -139,12 +140,12 @@ class _Looked:
 
 def _look_at(db: sqlite3.Connection, task: int) -> _Looked:
     ratings = list(stored_ratings(db, task=task))
-    n_skipped = _n_skipped(task_pages(db, task))
+    pages = task_pages(db, task)
     submitted = any(each.submitted for each in ratings)
     return _Looked(
         [each.trace for each in ratings if len(each.value) - each.n_missing >= MIN_TRACE_FRAMES],
         # What is still being rated has gaps by nature.
-        [text for each in ratings for text in quality_flags(each, n_skipped) if submitted],
+        [text for each in ratings for text in quality_flags(each, pages) if submitted],
     )
 
 
@@ -165,17 +166,18 @@ def _agreement(traces: list[Trace]) -> dict[str, Any]:
     }
 
 
-def quality_flags(ratings: FrameRatings, n_skipped: int) -> list[str]:
+def quality_flags(ratings: FrameRatings, pages: list[list[Event]]) -> list[str]:
     """Say in words what looks wrong about one trace.
 
     Parameters
     ----------
     ratings : FrameRatings
-    n_skipped : int
-        Frames that the rater's machine was too slow to show.
+    pages : list of list of Event
+        Of its task: how the video was played, and what the rater's machine was too slow to show.
     """
-    told = []
-    n_frames = len(ratings.value)
+    n_frames, n_skipped = len(ratings.value), _n_skipped(pages)
+    frame_ns = ratings.time_ns - ratings.time_ns[0]
+    told = [flag.text for flag in flag_conduct(pages, frame_ns)]
     if n_skipped > MAX_SKIPPED_SHARE * n_frames:
         told.append(f"{n_skipped} of {n_frames} frames were not shown: a slow computer?")
     if ratings.n_missing == n_frames:
@@ -185,8 +187,7 @@ def quality_flags(ratings: FrameRatings, n_skipped: int) -> list[str]:
     since = Trace(
         trace.session, trace.rater, trace.dimension, trace.time_ns - start_ns, trace.value
     )
-    duration_ns = int(ratings.time_ns[-1]) - start_ns
-    return told + [flag.text for flag in flag_trace(since, duration_ns=duration_ns)]
+    return told + [flag.text for flag in flag_trace(since, duration_ns=int(frame_ns[-1]))]
 
 
 def _n_skipped(pages: list[list[Event]]) -> int:
