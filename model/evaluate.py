@@ -1,6 +1,7 @@
 """Evaluation as in section V.A: overlapping clips, their scores averaged frame by frame."""
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from typing import cast
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from capture.terminal import OnProgress
+from mavfer.consent import refusal
 from mavfer.splits import Split
 from mavfer.store import ClipStore
-from mavfer.store_schema import StoreModality
+from mavfer.store_schema import StoreModality, VideoInfo
 
 from .checkpoint import CheckpointInfo
 from .config import ModelConfig
@@ -107,6 +109,12 @@ def evaluate(
         attention_between_clips=watch.between_clips if watch else None,
         groups=lights(store) | dict(groups or {}),
     )
+
+
+def may_publish(video: VideoInfo) -> bool:
+    """Whether the subject agreed that pictures are shown to anyone."""
+    today = date.today()  # noqa: DTZ011 - the subject's calendar day
+    return refusal(video.consent, "publish", today=today) is None
 
 
 def lights(store: ClipStore) -> dict[str, dict[str, str]]:

@@ -143,10 +143,11 @@ def _evaluate_run(args: argparse.Namespace) -> int:
 
     from .checkpoint import load_checkpoint
     from .device import chosen_device
-    from .evaluate import evaluate
+    from .evaluate import evaluate, may_publish
     from .fit_chain import chain_of_run
     from .groups import read_groups
     from .knock_out import KnockOut, knock_outs_of
+    from .model_card import write_model_card
     from .results import check_output, describe_run, summarise, write_results
     from .run_folder import CHECKPOINT
 
@@ -159,6 +160,7 @@ def _evaluate_run(args: argparse.Namespace) -> int:
     network, info = load_checkpoint(path, device=device)
     shown = not args.quiet
     with open_store(args.store) as store:
+        fingerprint = store.fingerprint
         groups = read_groups(args.groups, store) if args.groups else {}
         with terminal.progress("evaluating", enabled=shown) as on_progress:
             evaluation = evaluate(
@@ -183,6 +185,11 @@ def _evaluate_run(args: argparse.Namespace) -> int:
                     batch_size=args.batch_size,
                     on_progress=on_progress,
                 )
+        private = sorted(
+            example.subject
+            for example in evaluation.examples
+            if not may_publish(store.videos[example.video_id])
+        )
         controls = {}
         for control in knock_outs_of(info.model) if args.controls else ():
             with terminal.progress(str(control), enabled=shown) as on_progress:
@@ -198,9 +205,13 @@ def _evaluate_run(args: argparse.Namespace) -> int:
                 ).pooled()
     summary = summarise(evaluation, describe_run(info, path), split=args.split, chain=chain)
     summary |= {"store": str(args.store), "knock_out": str(knock_out) or None}
+    summary["shown_without_consent_to_publish"] = private
     if controls:
         summary["controls"] = controls
     files = write_results(evaluation, summary, output, chain=chain, overwrite=args.overwrite)
+    if output == args.run / "evaluation" / "test" and info.store_fingerprint == fingerprint:
+        with open_store(args.store) as store:
+            files["model_card"] = str(write_model_card(args.run, store, info))
     terminal.print_result(args, summary | files, _text(summary, files))
     return terminal.EXIT_OK
 

@@ -37,6 +37,12 @@ def evaluation_page(summary: Mapping[str, Any], title: str, pictures: Mapping[st
             "they are: compare runs on the same people, and over several seeds.",
             note=True,
         )
+    if private := summary.get("shown_without_consent_to_publish"):
+        page.paragraph(
+            f"This page shows the faces of {', '.join(private)}, who have not agreed to pictures "
+            "being published: keep it inside the laboratory.",
+            note=True,
+        )
     labelled = any(entry["pooled"]["n"] for entry in summary["outputs"].values())
     if labelled:
         _scores(page, summary)

@@ -12,13 +12,14 @@ from capture.terminal import OnProgress
 from mavfer.store import ClipStore
 
 from .batches import BatchSource, PreparedBatches, PreparedClips, StreamedBatches
-from .checkpoint import CheckpointInfo
+from .checkpoint import CheckpointInfo, read_info
 from .closed_form import fit_closed_form
 from .config import ModelConfig, TrainConfig
 from .data import ClipDataset
 from .errors import CheckpointError, ModelError
 from .held_out import SubjectRoles, subject_roles
 from .initialise import build_network
+from .model_card import write_model_card
 from .pace import Pace
 from .precision import chosen_precision
 from .prediction import Network
@@ -185,6 +186,8 @@ def train(
             deadline_s = None if plan.max_seconds is None else started_s + plan.max_seconds
             source = _source(learn, plan, info, ranks, on_read)
             stopped = loop.run(source, deadline_s)
+    if files.checkpoint.is_file():
+        ranks.first(lambda: _write_card(files, store))
     return TrainResult(
         stopped=stopped,
         steps=progress.step,
@@ -260,6 +263,10 @@ def _begin(
     ).to(plan.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=plan.train.learning_rate)
     return network, optimizer, info, Progress()
+
+
+def _write_card(files: RunFolder, store: ClipStore) -> None:
+    write_model_card(files.path, store, read_info(files.checkpoint))
 
 
 def _check_same_store(info: CheckpointInfo, files: RunFolder, store: ClipStore) -> None:
