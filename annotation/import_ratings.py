@@ -11,6 +11,7 @@ from .afew_va import afew_va_traces, load_afew_va
 from .ceap import load_ceap
 from .errors import AnnotationError
 from .raters_csv import RAW_SCALE
+from .strict_csv import NS_PER_S
 from .trace import Dimension, Trace
 from .wide_csv import TimeUnit, load_wide_csv, place_of, wide_traces
 
@@ -58,11 +59,22 @@ class ImportOptions:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Traces on a scale of -10 to 10, and how many ratings were beyond it."""
+    """Traces on a scale of -10 to 10, and what a reader should know of them.
+
+    Attributes
+    ----------
+    traces : tuple of Trace
+    n_files : int
+    n_clipped : int
+        Ratings beyond the scale, taken for its end.
+    notes : tuple of str
+        What may have been meant otherwise.
+    """
 
     traces: tuple[Trace, ...]
     n_files: int
     n_clipped: int
+    notes: tuple[str, ...] = ()
 
 
 def import_ratings(paths: Sequence[Path], options: ImportOptions) -> Imported:
@@ -93,7 +105,21 @@ def import_ratings(paths: Sequence[Path], options: ImportOptions) -> Imported:
             n_clipped += beyond
     if not traces:
         raise AnnotationError(f"{files[0]}: no rating has a value")
-    return Imported(tuple(traces[key][1] for key in sorted(traces)), len(files), n_clipped)
+    ordered = tuple(traces[key][1] for key in sorted(traces))
+    return Imported(ordered, len(files), n_clipped, tuple(_notes(ordered, options)))
+
+
+def _notes(traces: Sequence[Trace], options: ImportOptions) -> Iterator[str]:
+    """Files of the web annotator count from 1, those of AFEW-VA from 0, and none says which."""
+    if options.kind != "afew-va" or options.frame_rate_hz is None:
+        return
+    first_s = min(int(trace.time_ns[0]) for trace in traces) / NS_PER_S
+    number = options.first_frame + round(first_s * options.frame_rate_hz)
+    if number > options.first_frame:
+        yield (
+            f"the first rated frame is number {number}, taken to be {first_s:.3f} s into the "
+            f"video; if it is the first of the video: --first-frame {number}"
+        )
 
 
 def _files(paths: Sequence[Path], kind: Kind) -> Iterator[Path]:

@@ -215,6 +215,7 @@ def import_files(args: argparse.Namespace) -> int:
         "sessions": sessions,
         "n_ratings": n_ratings,
         "n_clipped": imported.n_clipped,
+        "notes": list(imported.notes),
     }
     lines = [
         f"{args.output}: {len(raters)} raters, {len(sessions)} sessions, {n_ratings} ratings from "
@@ -222,5 +223,6 @@ def import_files(args: argparse.Namespace) -> int:
     ]
     if imported.n_clipped:
         lines.append(f"  {imported.n_clipped} ratings were beyond the scale and taken for its end")
+    lines += [f"  note: {note}" for note in imported.notes]
     terminal.print_result(args, result, lines)
     return terminal.EXIT_OK

@@ -194,6 +194,19 @@ def test_imports_that_cannot_be_meant(tmp_path):
         import_ratings([table], ImportOptions("recola", dimension="valence"))
 
 
+def test_files_that_count_from_one_are_noted(tmp_path):
+    frames = {f"{k:05d}": {"valence": k, "arousal": 0} for k in (1, 2, 3)}
+    path = tmp_path / "video1.json"
+    path.write_text(json.dumps({"frames": frames}))
+    counted = import_ratings([path], ImportOptions("afew-va", frame_rate_hz=25.0))
+    assert counted.traces[0].time_ns[0] == FRAME_NS
+    (note,) = counted.notes
+    assert "frame is number 1, taken to be 0.040 s" in note
+    assert "--first-frame 1" in note
+    from_one = ImportOptions("afew-va", frame_rate_hz=25.0, first_frame=1)
+    assert import_ratings([path], from_one).notes == ()
+
+
 def test_a_rater_in_two_teams_is_contradictory(tmp_path):
     one = ratings()
     export_ratings(one, tmp_path / "a.parquet", "parquet", rate_hz=25.0)
