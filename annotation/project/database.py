@@ -163,6 +163,7 @@ class Database:
             with closing(connect(self.path)) as connection:
                 application = connection.execute("PRAGMA application_id").fetchone()[0]
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
+                journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
         except sqlite3.DatabaseError as error:
             raise AnnotationError(
                 f"{self.path} cannot be read as a database: {error}",
@@ -170,6 +171,11 @@ class Database:
             ) from error
         if application != _APPLICATION_ID:
             raise AnnotationError(f"{self.path} is no database of an annotation project")
+        if journal != "wal":
+            raise AnnotationError(
+                f"{self.path} cannot keep a write-ahead log there (journal mode {journal})",
+                remedy="put the project on a local disk",
+            )
         if version != SCHEMA_VERSION:
             raise AnnotationError(
                 f"{self.path}: schema version {version}, this software reads {SCHEMA_VERSION}",

@@ -124,7 +124,7 @@ export class Queue {
     const entry = { event: made, stored: !this.local };
     this.waiting.push(entry);
     if (this.local) this.storing = this.storing.then(() => this.store(entry));
-    if (this.kind === "saved") this.tell("sending");
+    this.tell(this.kind === "saved" ? "sending" : this.kind, this.error);
   }
 
   async store(entry) {
@@ -194,6 +194,7 @@ export class Queue {
 
   tell(kind, error = "") {
     this.kind = kind;
+    this.error = error;
     this.onstate({ kind, error, waiting: this.waiting.length, saved: this.saved, local: this.local });
   }
 

@@ -310,7 +310,7 @@ function listen() {
 
 async function begin() {
   if (!Player.fits()) {
-    veil("This browser is too old", "It cannot tell which picture of a video is on the screen. Use Chromium or Chrome 83, Firefox 132, Safari 15.4 or newer.");
+    veil("This browser is too old", "It cannot tell which picture of a video is on the screen. Use Chromium or Chrome 103, Firefox 132, Safari 16 or newer.");
     return;
   }
   const takeOver = sessionStorage.getItem("mavfer-take-over") === String(number);

@@ -183,6 +183,31 @@ def test_what_was_said_offline_is_sent_by_a_later_page(
     assert rating.page.inner_text("#gap") == "No gaps"
 
 
+def test_a_minute_without_network_is_made_up_for_at_once(
+    make_served: Callable[..., Served], rate: Callable[..., Rating]
+) -> None:
+    served = make_served()
+    task = served.task("R1")
+    rating = rate(served)
+    page = rating.page
+    page.clock.install()
+    page.goto(f"{served.origin}/rate/{task}")
+    page.wait_for_function("() => document.body.dataset.state === 'paused'")
+    rating.context.set_offline(True)
+    for seconds in range(60):
+        rating.press("ArrowUp" if seconds % 3 else "ArrowDown")
+        page.clock.run_for(1000)
+    page.wait_for_selector("#saved[data-kind=offline]")
+    assert served.events(task) == []
+    kept = int(page.inner_text("#saved").split("–")[1].split()[0])
+    assert kept == 60
+    rating.context.set_offline(False)
+    rating.saved()
+    stored = served.events(task)
+    assert [row["seq"] for row in stored] == list(range(60))
+    assert stored[-1]["at_us"] - stored[0]["at_us"] >= 59_000_000
+
+
 def test_two_tabs_do_not_spoil_each_other(
     make_served: Callable[..., Served], rate: Callable[..., Rating]
 ) -> None:
