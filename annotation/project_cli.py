@@ -94,6 +94,11 @@ def _add_add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="N",
         help="larger pictures are scaled down (default: %(default)s)",
     )
+    parser.add_argument(
+        "--sound",
+        action="store_true",
+        help="raters hear the file's sound (default: they judge the face alone)",
+    )
     terminal.add_common_options(parser)
     parser.set_defaults(handler=_add)
 
@@ -210,6 +215,7 @@ def _add(args: argparse.Namespace) -> int:
                     view=args.view,
                     codec=args.codec,
                     max_height_px=args.max_height_px,
+                    sound=args.sound,
                     on_progress=on_progress,
                 )
             lines.append(

@@ -34,6 +34,7 @@ def add_video(
     view: Modality = "color",
     codec: Codec = "h264",
     max_height_px: int = 720,
+    sound: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Video:
     """Encode a session's stream or a video file into a project, whole or not at all.
@@ -50,6 +51,8 @@ def add_video(
     codec : {"h264", "vp9", "av1"}
     max_height_px : int
         Larger pictures are scaled down.
+    sound : bool
+        Raters hear what the file has; without it they judge the face alone.
     on_progress : callable, optional
 
     Raises
@@ -61,6 +64,8 @@ def add_video(
     """
     source = open_source(path, view=view)
     check_name(source.name, what="video")
+    if sound and source.sound is None:
+        raise AnnotationError(f"{path} is a session: it has no sound", remedy="leave --sound out")
     _require_new(project, source.name)
     file = project.videos / f"{source.name}{suffix_of(codec)}"
     manifest = file.with_suffix(".json")
@@ -75,6 +80,7 @@ def add_video(
                 rate_hz=source.rate_hz,
                 size_px=(width_px, height_px),
                 codec=codec,
+                sound=source.sound if sound else None,
                 on_progress=on_progress,
             )
         facts: dict[str, Any] = {
@@ -84,6 +90,7 @@ def add_video(
             "sha256": sha256_of(file),
             "n_bytes": file.stat().st_size,
             "codec": codec,
+            "sound": sound,
             "width_px": width_px,
             "height_px": height_px,
             "n_frames": len(source.frame),
@@ -130,7 +137,7 @@ def _write_manifest(path: Path, facts: dict[str, Any], source: Source) -> None:
 
 
 def _insert(project: Project, facts: dict[str, Any], rate_hz: Fraction) -> Video:
-    row = {key: value for key, value in facts.items() if key != "rate_hz"}
+    row = {key: value for key, value in facts.items() if key not in ("rate_hz", "sound")}
     row |= {"rate_num": rate_hz.numerator, "rate_den": rate_hz.denominator}
     row["added_ns"] = time.time_ns()
     places = ", ".join(f":{key}" for key in row)

@@ -5,6 +5,7 @@ the result is read back and counted before it is used.
 """
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from capture.terminal import OnProgress
 
 from ..errors import AnnotationError
+from .sound import SoundTrack
 
 Codec = Literal["h264", "vp9", "av1"]
 CODECS: tuple[Codec, ...] = ("h264", "vp9", "av1")
@@ -31,18 +33,20 @@ _KEYFRAME_EVERY_S = Fraction(1, 2)
 @dataclass(frozen=True, slots=True)
 class _Recipe:
     encoder: str
+    sound_encoder: str
     suffix: str
     options: dict[str, str]
 
 
 _RECIPES: dict[Codec, _Recipe] = {
-    "h264": _Recipe("libx264", ".mp4", {"crf": "18", "preset": "veryfast", "bf": "0"}),
+    "h264": _Recipe("libx264", "aac", ".mp4", {"crf": "18", "preset": "veryfast", "bf": "0"}),
     "vp9": _Recipe(
         "libvpx-vp9",
+        "libopus",
         ".webm",
         {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"},
     ),
-    "av1": _Recipe("libsvtav1", ".mp4", {"crf": "28", "preset": "9"}),
+    "av1": _Recipe("libsvtav1", "aac", ".mp4", {"crf": "28", "preset": "9"}),
 }
 
 
@@ -65,6 +69,7 @@ def encode_video(
     rate_hz: Fraction,
     size_px: tuple[int, int],
     codec: Codec,
+    sound: tuple[Path, Fraction] | None = None,
     on_progress: OnProgress | None = None,
 ) -> None:
     """Write `images` to `path`, frame k at k / `rate_hz`, and read back that it is so.
@@ -79,6 +84,8 @@ def encode_video(
     size_px : (int, int)
         Width and height, even.
     codec : {"h264", "vp9", "av1"}
+    sound : (Path, Fraction), optional
+        File with sound, and which of its times in seconds is 0 here.
     on_progress : callable, optional
 
     Raises
@@ -91,12 +98,23 @@ def encode_video(
     container_format = recipe.suffix.removeprefix(".")
     options = {"movflags": "+faststart"} if container_format == "mp4" else {}
     try:
-        with av.open(str(path), "w", format=container_format, options=options) as container:
+        with (
+            av.open(str(path), "w", format=container_format, options=options) as container,
+            ExitStack() as ending,
+        ):
             stream = _add_stream(container, recipe, rate_hz, size_px)
+            track = None
+            if sound is not None:
+                track = SoundTrack(*sound, container, recipe.sound_encoder)
+                ending.callback(track.close)
             for k, image in enumerate(images):
+                if track is not None:
+                    track.write_until(k / rate_hz)
                 container.mux(stream.encode(_frame(image, k, rate_hz, size_px)))
                 if on_progress:
                     on_progress(k + 1, n_frames)
+            if track is not None:
+                track.write_until(n_frames / rate_hz)
             container.mux(stream.encode(None))
     except FFmpegError as error:
         raise AnnotationError(f"encoding with {recipe.encoder} failed: {error}") from error

@@ -53,6 +53,8 @@ class Source:
         Times of the source's frames since the session's start.
     images : callable
         Yields the N images, (H, W, 3) uint8 BGR.
+    sound : (Path, Fraction) or None
+        File that may have sound, and its time in seconds at the first moment.
     facts : mapping
         Where it came from, as JSON values.
     """
@@ -64,6 +66,7 @@ class Source:
     frame: NDArray[np.int64]
     frame_time_ns: NDArray[np.int64]
     images: Images
+    sound: tuple[Path, Fraction] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -174,6 +177,7 @@ def _file_source(path: Path) -> Source:
         frame=frame,
         frame_time_ns=time_ns,
         images=lambda: _file_images(path, pts, frame),
+        sound=(path, pts[0] * time_base),
         facts={"kind": "file", "origin": path.name, "sha256": sha256_of(path), "view": "color"},
     )
 

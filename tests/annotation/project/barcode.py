@@ -25,6 +25,28 @@ def read_number(image: NDArray[np.uint8]) -> int:
     return sum(1 << bit for bit, level in enumerate(middles) if level > 125)
 
 
+def write_beeps(path: Path, *, n: int, rate: Fraction, every: int) -> Path:
+    """Write a clip that beeps for 20 ms whenever a frame's number is a multiple of `every`."""
+    samples = np.zeros(round(n / rate * 48_000), np.float32)
+    for k in range(0, n, every):
+        at = round(k / rate * 48_000)
+        samples[at : at + 960] = 0.8 * np.sin(np.arange(len(samples[at : at + 960])) * 0.13)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=rate)
+        video.width, video.height, video.pix_fmt = _WIDTH_PX, _HEIGHT_PX, "yuv420p"
+        sound = container.add_stream("aac", rate=48_000, layout="mono")
+        for k in range(n):
+            frame = av.VideoFrame.from_ndarray(picture(k), format="bgr24")
+            frame.pts, frame.time_base = k, 1 / rate
+            container.mux(video.encode(frame))
+        heard = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = 48_000, 0, Fraction(1, 48_000)
+        container.mux(sound.encode(heard))
+        for stream in (video, sound):
+            container.mux(stream.encode(None))
+    return path
+
+
 def write_clip(path: Path, *, n: int, rate: Fraction, kept: Sequence[int] | None = None) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate)

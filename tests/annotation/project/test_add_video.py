@@ -20,7 +20,7 @@ from annotation.project.source import guess_rate, nearest_frames
 from annotation.project.video import videos
 from capture.errors import ConfigError
 
-from .barcode import picture, read_number, write_clip
+from .barcode import picture, read_number, write_beeps, write_clip
 
 
 def decoded(path: Path) -> list[tuple[Fraction, NDArray[np.uint8]]]:
@@ -50,6 +50,26 @@ def test_every_frame_is_where_its_number_says(
     with av.open(str(project.videos / video.file)) as container:
         context = container.streams.video[0].codec_context
         assert (context.colorspace, context.color_range) == (1, 1)
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_sound_stays_with_its_frames(codec: Codec, project: Project, tmp_path: Path) -> None:
+    clip = write_beeps(tmp_path / "beeps.mp4", n=75, rate=Fraction(25), every=25)
+    video = add_video(project, clip, codec=codec, sound=True)
+    path = project.videos / video.file
+    assert [read_number(image) for _, image in decoded(path)] == list(range(75))
+    with av.open(str(path)) as container:
+        heard = [
+            (float(frame.time or 0), float(np.max(np.abs(frame.to_ndarray()))))
+            for frame in container.decode(audio=0)
+        ]
+    loud = [time for time, level in heard if level > 0.3]
+    for second in range(3):
+        assert min(abs(time - second) for time in loud) < 0.03
+    assert all(abs(time - round(time)) < 0.06 for time in loud)
+    silent = write_clip(tmp_path / "silent.mp4", n=5, rate=Fraction(25))
+    with pytest.raises(AnnotationError, match="has no sound"):
+        add_video(project, silent, codec=codec, sound=True)
 
 
 def test_a_variable_rate_becomes_constant_and_stays_in_time(

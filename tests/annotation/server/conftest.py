@@ -26,7 +26,7 @@ from annotation.project.ratings import stored_ratings
 from annotation.project.settings import Settings
 from annotation.project.task import tasks_of
 
-from ..project.barcode import write_clip
+from ..project.barcode import write_beeps
 
 DEADLINE_S = 60
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -147,9 +147,9 @@ class Client:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seconds whose frames carry their number."""
+    """Three seconds whose frames carry their number, with a beep each second."""
     folder = tmp_path_factory.mktemp("clips")
-    return write_clip(folder / "clip.mp4", n=N_FRAMES, rate=Fraction(RATE_HZ))
+    return write_beeps(folder / "clip.mp4", n=N_FRAMES, rate=Fraction(RATE_HZ), every=RATE_HZ)
 
 
 @pytest.fixture
@@ -158,14 +158,18 @@ def make_served(tmp_path: Path, clip: Path) -> Iterator[Callable[..., Served]]:
     started: list[Served] = []
 
     def make(
-        *, together: bool = False, codecs: tuple[Any, ...] = ("h264",), practice: bool = False
+        *,
+        together: bool = False,
+        codecs: tuple[Any, ...] = ("h264",),
+        practice: bool = False,
+        sound: bool = False,
     ) -> Served:
         settings = Settings(title="Test", together=together, raters_per_video=2, n_teams=1)
         project = create_project(tmp_path / f"project{len(started)}", settings)
         for number, codec in enumerate(codecs):
             named = tmp_path / f"clip{number}.mp4"
             shutil.copyfile(clip, named)
-            add_video(project, named, codec=codec)
+            add_video(project, named, codec=codec, sound=sound)
         if practice:
             named = tmp_path / "warm-up.mp4"
             shutil.copyfile(clip, named)

@@ -342,7 +342,7 @@ def test_both_at_once_by_plane_gamepad_and_single_frames(
 def test_the_frame_the_page_believes_in_is_the_one_on_the_screen(
     make_served: Callable[..., Served], rate: Callable[..., Rating]
 ) -> None:
-    served = make_served(codecs=("h264", "vp9", "av1"))
+    served = make_served(codecs=("h264", "vp9", "av1"), sound=True)
     rating = rate(served)
     page = rating.page
     page.add_init_script(_LOOK)
