@@ -19,6 +19,7 @@ _SHOWN_OF_A_STREAM = (
     "uncertainty_us",
     "max_uncertainty_us",
     "device_skew_ppm",
+    "n_device_resets",
 )
 _PERIOD_SHARE = 0.6
 """Frames are partners within half a period; a little more, since periods jitter."""

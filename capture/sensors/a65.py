@@ -1,5 +1,6 @@
 """The FLIR A65 (and the other cameras of its family): thermal images in counts of 0.04 K."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from .a65_setup import A65Options, set_up
 from .a65_transport import CameraLostError, RawBuffer, Selection, Transport
 
 STREAM = "thermal"
+NUC_ACTION = "nuc-action"
+"""Kind of the event where the camera was told to correct itself during a take."""
 _SECOND_NS = 1_000_000_000
 _STATISTICS_NS = 5 * _SECOND_NS
 _TEMPERATURES = ("SensorTemperature", "HousingTemperature")
@@ -124,12 +127,16 @@ class A65Sensor:
             acquisition = Acquisition(self._transport)
         self._ids, self._watch, self._last_number = FrameIds(), FreezeWatch(), None
         report_ns = time.monotonic_ns() + _STATISTICS_NS
+        correct_s = time.monotonic() + (self._options.nuc_every_s or math.inf)
         try:
             while not self._stopped.is_set():
                 with self._camera() as camera:
                     buffer = acquisition.poll() if camera is not None else None
                 if buffer is not None:
                     yield from self._take(buffer)
+                if time.monotonic() >= correct_s:
+                    correct_s += self._options.nuc_every_s or math.inf
+                    yield self._correct()
                 if time.monotonic_ns() >= report_ns:
                     report_ns += _STATISTICS_NS
                     yield self._statistics()
@@ -207,8 +214,17 @@ class A65Sensor:
             data["last_seq"] = freeze.last // self._every
             data["n_images"] = freeze.last - freeze.first + 1
             data["duration_s"] = round((device_ns - freeze.first_device_ns) * 1e-9, 3)
-        kind = "nuc" if self._options.nuc == "automatic" else "frozen"
+        corrects = self._options.nuc == "automatic" or self._options.nuc_every_s is not None
+        kind = "nuc" if corrects else "frozen"
         return DeviceEvent(STREAM, kind, device_ns, host_ns, data)
+
+    def _correct(self) -> DeviceEvent:
+        """Have the camera close its shutter once; how long it froze the freeze itself tells."""
+        asked_ns = time.monotonic_ns()
+        with self._camera() as camera:
+            if camera is not None:
+                camera.execute("NUCAction")
+        return DeviceEvent(STREAM, NUC_ACTION, self._device_ns, asked_ns, {})
 
     def _statistics(self) -> DeviceEvent:
         data: dict[str, Any] = {}

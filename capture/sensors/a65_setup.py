@@ -36,6 +36,8 @@ class A65Options:
     atmospheric_transmission, window_transmission : float
     nuc : {"manual", "automatic"}
         Who decides about corrections during a take; automatic between takes.
+    nuc_every_s : float or None
+        Correct that often during a take, too, with "manual"; None: never.
     nuc_before_take : bool
         Correct while the sensor opens.
     nuc_wait_s : float
@@ -58,6 +60,7 @@ class A65Options:
     window_temperature_k: float = 293.15
     window_transmission: float = 1.0
     nuc: Literal["manual", "automatic"] = "manual"
+    nuc_every_s: float | None = None
     nuc_before_take: bool = True
     nuc_wait_s: float = 3.0
     packet_size_bytes: int = 1440
@@ -81,6 +84,10 @@ class A65Options:
                     f"{name} is {getattr(self, name):g}, expected kelvin,"
                     f" {_COLDEST_K:g} to {_HOTTEST_K:g}"
                 )
+        if self.nuc_every_s is not None and not 1 <= self.nuc_every_s <= 86_400:
+            raise ConfigError(f"nuc_every_s is {self.nuc_every_s:g}, expected 1 to 86400")
+        if self.nuc_every_s is not None and self.nuc == "automatic":
+            raise ConfigError("nuc_every_s and nuc automatic: one of them decides")
         if not 0 <= self.nuc_wait_s <= 30:
             raise ConfigError(f"nuc_wait_s is {self.nuc_wait_s:g}, expected 0 to 30")
         if min(self.width_px, self.height_px) < 1 or self.n_buffers < 4:

@@ -187,6 +187,26 @@ def test_a_frozen_picture_is_told_with_its_frames(fake_camera: Callable[..., Any
     assert begin.device_time_ns < end.device_time_ns
 
 
+def test_corrections_during_a_take_are_asked_for_and_told(
+    fake_camera: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_sensor(fake_camera().config(nuc_every_s=1.0)) as sensor:
+        executed: list[str] = []
+        transport: Any = sensor._transport  # type: ignore[attr-defined]
+        execute = transport.execute
+        monkeypatch.setattr(transport, "execute", lambda n: (executed.append(n), execute(n)))
+        asked: list[DeviceEvent] = []
+        for item in sensor.frames():
+            if isinstance(item, DeviceEvent) and item.kind == "nuc-action":
+                asked.append(item)
+            if len(asked) == 2:
+                sensor.stop()
+    assert executed == ["NUCAction"] * 2
+    first, second = asked
+    assert second.host_time_ns - first.host_time_ns == pytest.approx(1e9, abs=4e8)
+    assert 0 < first.device_time_ns < second.device_time_ns
+
+
 def test_lost_packets_cost_frames_that_are_counted(fake_camera: Callable[..., Any]) -> None:
     camera = fake_camera(lost_per_1000=4)  # of 33 packets a frame; the fake camera resends none
     with open_sensor(camera.config()) as sensor:
@@ -269,6 +289,8 @@ def test_cameras_that_are_not_there_or_taken(fake_camera: Callable[..., Any]) ->
         {"rate_hz": 0},
         {"packet_size_bytes": 1441},
         {"nuc": "sometimes"},
+        {"nuc_every_s": 0.0},
+        {"nuc_every_s": 60.0, "nuc": "automatic"},
         {"emisivity": 0.98},
     ],
 )
