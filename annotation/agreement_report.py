@@ -27,6 +27,7 @@ from .pooling import (
     SessionRatings,
     Sums,
     added_mean,
+    by_subject,
     mean_from_sums,
     positive_sums,
     sample_sessions,
@@ -69,7 +70,7 @@ class DimensionAgreement:
     n_undefined_cc, n_undefined_ccc : int
         Pairs whose correlation is undefined, as one of the two never moved.
     intervals : mapping of name to Interval or None
-        Over sessions; None where there are too few. Empty if not asked for.
+        Over subjects; None where there are too few. Empty if not asked for.
     undefined : tuple of str
         Everything that could not be computed, and why.
     """
@@ -118,7 +119,7 @@ def describe_agreement(
     teams : mapping of rater to name, optional
         For the names of teams only; who belongs together is seen from the sessions.
     n_resamples : int
-        Bootstrap resamples over sessions; 0: no intervals.
+        Bootstrap resamples of subjects with all their sessions; 0: no intervals.
     seed : int
 
     Returns
@@ -150,6 +151,7 @@ def _describe(
         for members in split_teams(sessions)
     )
     sums = _dimension_sums(sessions, by_session)
+    names = [each.session for each in sessions]
     values = [each.values for each in sessions]
     given = np.concatenate([each.ravel() for each in values])
     return DimensionAgreement(
@@ -174,7 +176,9 @@ def _describe(
         sessions=tuple(_describe_session(each, by_session[each.session]) for each in sessions),
         pairs=pairs,
         intervals={
-            name: bootstrap_interval(table, _STATISTICS[name], n_resamples=n_resamples, seed=seed)
+            name: bootstrap_interval(
+                by_subject(table, names), _STATISTICS[name], n_resamples=n_resamples, seed=seed
+            )
             for name, table in sums.items()
         }
         if n_resamples

@@ -26,7 +26,7 @@ DEFINITIONS = {
     "alpha": "Cronbach, of the sessions that the same raters judged, moments that all rated",
     "icc": "McGraw and Wong, of the ratings as given, moments that all rated",
     "krippendorff": "interval (or ordinal) level, over whoever rated a moment",
-    "intervals": "percentiles over resampled sessions; null with fewer than two",
+    "intervals": "percentiles over resampled subjects with all their sessions; null with one",
 }
 
 

@@ -1,5 +1,6 @@
 """Ratings of sessions at common moments, and what of them adds up over sessions."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,6 +12,7 @@ from .fusion import common_grid, rating_matrix
 from .trace import Trace
 
 Sums = NDArray[np.float64]
+_DATED = re.compile(r"^\d{8}-\d{6}_(.+?)(?:_\d+)?$")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +50,19 @@ def sample_sessions(
         values = rating_matrix(members, moments, max_gap_s=max_gap_s)
         found.append(SessionRatings(session, tuple(trace.rater for trace in members), values))
     return found
+
+
+def by_subject(table: Sums, sessions: Sequence[str]) -> Sums:
+    """Add up the rows (S, F) of sessions of one subject: what is drawn together in a resample.
+
+    A session's folder is named ``<date>-<time>_<subject>``, a second one of the same second
+    ``…_2``; sessions of other names are subjects of their own.
+    """
+    names = [_DATED.sub(r"\1", session) for session in sessions]
+    subjects = sorted(set(names))
+    summed = np.zeros((len(subjects), table.shape[1]))
+    np.add.at(summed, [subjects.index(name) for name in names], table)
+    return summed
 
 
 def alpha_sums(ratings: NDArray[np.float64]) -> Sums:

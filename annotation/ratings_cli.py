@@ -57,7 +57,7 @@ def _add_agreement(commands: _Commands) -> None:
         "agreement",
         "report how well raters agree",
         "Pairwise RMSE, CC and CCC (population moments), Cronbach's alpha per team, intraclass "
-        "correlations, Krippendorff's alpha, share of positive ratings; intervals over sessions.",
+        "correlations, Krippendorff's alpha, share of positive ratings; intervals over subjects.",
         "  mavfer-annotate agreement raters.csv\n"
         "  mavfer-annotate agreement study --unsubmitted\n"
         "  mavfer-annotate agreement raters.csv -o agreement.json\n",
@@ -258,7 +258,7 @@ def _add_comparison(parser: argparse.ArgumentParser, rate_option: str = "--rate-
         type=int,
         default=1000,
         metavar="N",
-        help="of the sessions, for the intervals; 0 leaves them out (default: %(default)s)",
+        help="of the subjects, for the intervals; 0 leaves them out (default: %(default)s)",
     )
 
 

@@ -262,8 +262,8 @@ def _definitions(page: Page, rate_hz: float, n_resamples: int) -> None:
         "counted, not averaged. Cronbach's α is pooled over the sessions that the same raters "
         "judged; it ignores constant shifts, so that centring shows only where sessions are "
         "pooled. Intraclass correlations are McGraw and Wong's, of the ratings as given. "
-        f"Intervals: percentiles over {n_resamples} resamples of whole sessions, since "
-        "neighbouring moments say nearly the same.",
+        f"Intervals: percentiles over {n_resamples} resamples of subjects with all "
+        "their sessions, since neighbouring moments say nearly the same.",
     )
 
 

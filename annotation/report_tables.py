@@ -23,7 +23,7 @@ def table_3(page: Page, agreements: Sequence[DimensionAgreement]) -> None:
     page.section(
         "Do the raters agree?",
         "Table III of the MAVFER paper, with its numbers beside: all values after every rater was "
-        "centred in every session. In brackets the middle 95 % over resampled sessions.",
+        "centred in every session. In brackets the middle 95 % over resampled subjects.",
     )
     rows: list[list[object]] = []
     for each in agreements:

@@ -14,6 +14,7 @@ from .pooling import (
     added_mean,
     alpha_from_sums,
     alpha_sums,
+    by_subject,
     mean_from_sums,
     positive_sums,
 )
@@ -37,7 +38,7 @@ class TeamAgreement:
     icc : dict of form to float
         Intraclass correlations of the ratings as given.
     intervals : mapping of name to Interval or None
-        Over sessions; None where there are too few. Empty if not asked for.
+        Over subjects; None where there are too few. Empty if not asked for.
     """
 
     raters: tuple[str, ...]
@@ -99,7 +100,12 @@ def describe_team(
         alpha_zero_mean=cronbach_alpha(np.concatenate(centred, axis=1)),
         icc=icc(pooled),
         intervals={
-            name: bootstrap_interval(table, statistic, n_resamples=n_resamples, seed=seed)
+            name: bootstrap_interval(
+                by_subject(table, [each.session for each in sessions]),
+                statistic,
+                n_resamples=n_resamples,
+                seed=seed,
+            )
             for name, (table, statistic) in sums.items()
         }
         if n_resamples

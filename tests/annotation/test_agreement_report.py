@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from annotation.agreement_report import describe_agreement
+from annotation.pooling import by_subject
 from annotation.reliability import krippendorff_alpha
 from annotation.trace import Trace
 
@@ -179,3 +180,18 @@ def test_teams_have_the_name_that_all_of_them_have():
         [*traces("S01", A), *traces("S02", B, "bcd")], rate_hz=1.0, teams=names
     )
     assert [team.name for team in report.teams] == ["north", "b, c, d"]
+
+
+def test_sessions_of_one_subject_are_drawn_together():
+    names = [f"20260301-10{k:02d}00_S{k % 4:02d}" for k in range(8)]
+    many = [
+        trace
+        for k, name in enumerate(names)
+        for trace in traces(name, np.roll(np.array(A) + k % 3, k, axis=1).tolist())
+    ]
+    (report,) = describe_agreement(many, rate_hz=1.0, n_resamples=100)
+    assert report.intervals["mean_cc"] is not None
+    assert report.intervals["mean_cc"].n_sequences == 4
+    table = np.arange(6.0).reshape(3, 2)
+    dated = ["20260301-101500_S01", "20260302-101500_S01_2", "V01_clip01"]
+    assert by_subject(table, dated).tolist() == [[2.0, 4.0], [4.0, 5.0]]
