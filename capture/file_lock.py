@@ -40,6 +40,8 @@ def is_controlled(folder: Path) -> bool:
         SessionLock(folder).release()
     except ControlError:
         return True
+    except OSError:
+        return False  # a folder that cannot even be opened
     return False
 
 

@@ -1,10 +1,27 @@
 """Which sessions a person means who names folders."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import RecordingError
-from .manifest import MANIFEST_NAME
+from .file_lock import is_controlled
+from .manifest import MANIFEST_NAME, Manifest, read_manifest
+
+
+def left_open(root: Path) -> list[str]:
+    """Name the sessions in `root` whose controller died, newest first."""
+    found = []
+    for path in sorted(root.glob(f"*/{MANIFEST_NAME}"), reverse=True):
+        with suppress(RecordingError):
+            if is_left_open(path.parent, read_manifest(path.parent)):
+                found.append(path.parent.name)
+    return found
+
+
+def is_left_open(path: Path, manifest: Manifest) -> bool:
+    """Tell whether nobody controls a session that was never closed."""
+    return manifest.status == "recording" and not is_controlled(path)
 
 
 def session_folders(paths: Iterable[Path]) -> list[Path]:

@@ -127,7 +127,13 @@ def _begin(
     from ..manifest import Consent
     from ..protocol import load_protocol
     from ..record_session import record_session
+    from ..session_folders import left_open
 
+    for name in left_open(args.output) if not args.quiet else ():
+        sys.stderr.write(
+            f"note: the controller of {name} died; `mavfer-capture record --resume "
+            f"{args.output / name}` goes on with it, `mavfer-capture close` ends it\n"
+        )
     return record_session(
         load_rig_config(args.rig) if args.rig else RigConfig.simulated(scene=args.kind),
         args.output,

@@ -15,10 +15,10 @@ from ..config import RigConfig
 from ..controller import Controller
 from ..errors import ControlError, MavferError
 from ..keys import Keys
+from ..session_folders import left_open
 from ..session_plan import SessionPlan
 from ..snapshot import Snapshot
 from ..structure import encode
-from .past_sessions import left_open
 from .preview_tap import PreviewTap
 
 logger = logging.getLogger(__name__)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MavferError
-from ..file_lock import is_controlled
 from ..live import session_lines
 from ..manifest import MANIFEST_NAME, Manifest, read_manifest
 from ..names import check_name
+from ..session_folders import is_left_open
 
 N_SHOWN = 30
 
@@ -56,17 +56,8 @@ def _describe(path: Path) -> dict[str, Any]:
         "n_dropped": n_dropped,
         "uncertainty_ms": None if worst_ns is None else worst_ns * 1e-6,
         "n_warnings": len(manifest.warnings),
-        "left_open": _is_left_open(path, manifest),
+        "left_open": is_left_open(path, manifest),
     }
-
-
-def left_open(root: Path) -> list[str]:
-    """Name the newest sessions in `root` whose controller died, newest first."""
-    return [session["name"] for session in past_sessions(root) if session.get("left_open")]
-
-
-def _is_left_open(path: Path, manifest: Manifest) -> bool:
-    return manifest.status == "recording" and not is_controlled(path)
 
 
 def _local_time(created: str) -> str:
