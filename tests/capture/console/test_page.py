@@ -6,6 +6,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from capture.manifest import read_manifest
 from capture.session import open_session
 
@@ -146,4 +148,5 @@ def test_a_console_that_is_killed_is_replaced_and_its_session_goes_on(
     assert [s.manifest.status for s in sessions] == ["complete", "interrupted"]
     for session in sessions:
         assert set(session.recordings) == {"kinect2", "a65"}
-        assert all(stream.n_dropped == 0 for stream in session.streams.values())
+        for stream in session.streams.values():
+            assert np.diff(stream.capture_time_ns).max() < 1e9  # nobody stopped in between
