@@ -20,8 +20,9 @@ from torch.utils.data import DataLoader
 from mavfer import ClipRef, ClipStore
 from mavfer.store_assembly import write_store
 from mavfer.store_writer import Compression, FrameCrops, StoreLayout, VideoEntry
-from model.config import preset
+from model.clip_loader import ClipLoader
 from model.data import ClipDataset, collate
+from model.presets import preset
 
 from .figure import emit
 
@@ -124,31 +125,39 @@ def _workers(store: ClipStore, name: str) -> None:
     dataset = ClipDataset(
         store, config, split="train", stride_frames=4, min_valid_share=0.5, labelled=False
     )
+    order = list(range(len(dataset)))
+    batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+    torch_loader = DataLoader(
+        dataset,
+        batch_size=BATCH,
+        collate_fn=collate,
+        num_workers=2,
+        persistent_workers=True,
+    )
     loaders = {
-        workers: DataLoader(
-            dataset,
-            batch_size=BATCH,
-            shuffle=True,
-            collate_fn=collate,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-        )
-        for workers in (0, 2)
+        "none": ClipLoader(dataset, batches, workers=0, largest_batch=BATCH),
+        "2": ClipLoader(dataset, batches, workers=2, largest_batch=BATCH),
+        "2, torch": torch_loader,
     }
-    rates: dict[int, list[float]] = {0: [], 2: []}
+    rates: dict[str, list[float]] = {workers: [] for workers in loaders}
     for _ in range(N_ROUNDS):
         for workers, loader in loaders.items():
             started_s = time.perf_counter()
             n_clips = sum(len(batch.labels) for batch in loader)
             rates[workers].append(n_clips / (time.perf_counter() - started_s))
-    emit(
-        "store",
-        f"dataloader_2_workers_{name}",
-        float(np.median(rates[2][1:])),
-        unit="clip/s",
-        peer=float(np.median(rates[0][1:])),
-        peer_name="the same without workers",
-    )
+    rate = {workers: float(np.median(each[1:])) for workers, each in rates.items()}
+    for peer, peer_name in (
+        ("none", "the same without workers"),
+        ("2, torch", "torch's DataLoader with 2 workers, clip by clip"),
+    ):
+        emit(
+            "store",
+            f"loader_2_workers_{name}_beside_{peer.replace(', ', '_')}",
+            rate["2"],
+            unit="clip/s",
+            peer=rate[peer],
+            peer_name=peer_name,
+        )
 
 
 def _memory_maps(store: ClipStore, root: Path) -> dict[tuple[str, str], NDArray[np.generic]]:

@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from capture.terminal import OnProgress
 
+from .clip_loader import ClipLoader
 from .config import ModelConfig, TrainConfig
-from .data import Batch, ClipDataset, collate
+from .data import ClipDataset, collate
 from .preprocess import Stats, prepare
 from .ranks import Ranks
 
@@ -112,25 +112,21 @@ class StreamedBatches:
 
     def batches(self, first_step: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield the batches of `first_step` and on."""
-        loader = DataLoader(
+        loader = ClipLoader(
             self._dataset,
-            batch_sampler=_Order(len(self._dataset), self._config, first_step, self._ranks),
-            collate_fn=_collated,
-            num_workers=self._workers,
+            _Order(len(self._dataset), self._config, first_step, self._ranks),
+            workers=self._workers,
+            largest_batch=self._config.batch_size,
             pin_memory=self._device.type == "cuda",
         )
         for batch in loader:
-            if batch is None:  # a batch of fewer clips than ranks
+            if not len(batch.labels):  # a batch of fewer clips than ranks
                 shape = (0, *self._dataset.labels.shape[1:])
                 yield {}, torch.empty(shape, device=self._device)
                 continue
             crops = {n: x.to(self._device, non_blocking=True) for n, x in batch.crops.items()}
             clips = prepare(crops, self._model, self._stats)
             yield clips, batch.labels.to(self._device, non_blocking=True)
-
-
-def _collated(samples: list[Batch]) -> Batch | None:
-    return collate(samples) if samples else None
 
 
 class _Order:

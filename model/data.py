@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, default_collate
 from mavfer.clips import ClipRef, clip_starts
 from mavfer.splits import Split
 from mavfer.store import ClipStore
-from mavfer.store_schema import Dimension, StoreModality
+from mavfer.store_schema import Dimension, StoreModality, crop_shape
 
 from .config import ModelConfig
 from .errors import ModelError
@@ -132,21 +132,49 @@ class ClipDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.clips)
 
+    @property
+    def config(self) -> ModelConfig:
+        """Of the network that the clips are for."""
+        return self._config
+
+    @property
+    def crop_px(self) -> int:
+        """Side of the crops as stored."""
+        return self._store.crop_px
+
     def __getitem__(self, index: int) -> Batch:
         """Read one clip; frames without a face repeat the nearest frame that has one."""
-        ref = self.clips[index]
-        table = self.videos[ref.video_id]
-        part = slice(ref.start, ref.start + self._config.clip_length)
-        rows = table.rows[part]
-        first, span = int(rows[0]), int(rows[-1] - rows[0]) + 1
-        crops = {}
+        batch = self.read_batch([index])
+        return Batch({name: x[0] for name, x in batch.crops.items()}, batch.labels[0])
+
+    def read_batch(self, indices: Sequence[int], out: Mapping[str, Tensor] | None = None) -> Batch:
+        """Read clips straight into their places in a batch.
+
+        Parameters
+        ----------
+        indices : sequence of int
+        out : mapping of modality to (B or more, T, H, W[, 3]) tensor, optional
+            Where to put them; new memory by default.
+        """
+        length, crops = self._config.clip_length, {}
         for modality in self._config.modalities:
-            frames = self._store.read(
-                ref.video_id, first, span, cast(StoreModality, modality), copy=False
-            )
-            chosen = rows[nearest_known(table.usable[modality][part])] - first
-            crops[modality] = torch.from_numpy(frames[chosen])
-        return Batch(crops, torch.from_numpy(self.labels[index]))
+            name = cast(StoreModality, modality)
+            shape = (len(indices), length, *crop_shape(name, self._store.crop_px))
+            dtype = torch.uint8 if name == "color" else torch.uint16
+            batch = torch.empty(shape, dtype=dtype) if out is None else out[name][: len(indices)]
+            crops[modality] = batch
+            places = batch.numpy()
+            for place, index in zip(places, indices, strict=True):
+                ref = self.clips[index]
+                table = self.videos[ref.video_id]
+                part = slice(ref.start, ref.start + length)
+                rows = table.rows[part]
+                first, span = int(rows[0]), int(rows[-1] - rows[0]) + 1
+                frames = self._store.read(ref.video_id, first, span, name, copy=False)
+                chosen = rows[nearest_known(table.usable[modality][part])] - first
+                # not "raise": that would collect the frames in a buffer first
+                np.take(frames, chosen, axis=0, out=place, mode="clip")
+        return Batch(crops, torch.from_numpy(self.labels[list(indices)]))
 
 
 def collate(samples: Sequence[Batch]) -> Batch:

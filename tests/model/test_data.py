@@ -1,22 +1,16 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader
 
 from mavfer.store import ClipStore
-from mavfer.store_assembly import write_store
-from mavfer.store_writer import Compression, StoreLayout
 from model.batches import PreparedBatches, PreparedClips, StreamedBatches, batch_indices
 from model.config import ModelConfig, TrainConfig
-from model.data import ClipDataset, collate, nearest_known
+from model.data import ClipDataset, nearest_known
 from model.errors import ModelError
-
-from .conftest import CROP_PX, video_entry
 
 CPU = torch.device("cpu")
 
@@ -114,34 +108,6 @@ def test_clips_are_read_by_other_processes(store: ClipStore) -> None:
     there = StreamedBatches(data, train, config(), store.stats, device=CPU, workers=1)
     for (clips, _), (other, _) in zip(here.batches(0), there.batches(0), strict=True):
         assert torch.equal(clips["thermal"], other["thermal"])
-
-
-@pytest.mark.parametrize(
-    ("start_method", "compression"),
-    [("fork", "bitshuffle-lz4"), ("fork", "none"), ("spawn", "none")],
-)
-def test_loader_workers_read_what_this_process_reads(
-    tmp_path: Path, start_method: str, compression: Compression
-) -> None:
-    layout = StoreLayout(crop_px=CROP_PX, compression=compression)
-    entries = [video_entry("T0", 1), video_entry("T1", 2)]
-    write_store(
-        tmp_path / "store.h5", entries, layout=layout, splits={"T0": "train", "T1": "train"}
-    )
-    data = dataset(ClipStore(tmp_path / "store.h5"))
-    here = [data[i] for i in range(len(data))]  # handle and map are open before workers start
-    loader = DataLoader(
-        data,
-        batch_size=2,
-        collate_fn=collate,
-        num_workers=2,
-        multiprocessing_context=start_method,
-    )
-    batches = list(loader)
-    assert sum(len(batch.labels) for batch in batches) == len(data) > 2
-    for name in here[0].crops:
-        there = torch.cat([batch.crops[name] for batch in batches])
-        assert torch.equal(there, torch.stack([clip.crops[name] for clip in here]))
 
 
 def test_both_dimensions_are_two_columns(store: ClipStore) -> None:
