@@ -20,6 +20,7 @@ from .parquet_columns import (
     read_names,
     read_ratings,
     read_times,
+    whole,
     write_table,
 )
 from .strict_csv import NS_PER_S
@@ -113,6 +114,11 @@ def load_traces_parquet(path: Path, *, scale: float) -> tuple[tuple[Trace, ...],
     teams : dict of rater to name
     """
     path = Path(path)
+    with whole(path):
+        return _traces(path, scale)
+
+
+def _traces(path: Path, scale: float) -> tuple[tuple[Trace, ...], dict[str, str]]:
     table = read_columns(path, _NEEDED, optional=("source", "team"))
     rows = np.arange(len(table["value"]))
     if "source" in table:

@@ -79,16 +79,23 @@ def read_header(path: Path) -> tuple[list[str], int, dict[str, Any]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open a file; whatever is wrong with it while the block reads is one sentence."""
-    pa = import_pyarrow()
+    """Open a file; whatever is wrong with it is one sentence."""
+    import_pyarrow()
     import pyarrow.parquet as pq
 
     if not path.is_file():
         what = "does not exist" if not path.exists() else "is no file"
         raise AnnotationError(f"{path} {what}, expected a Parquet file")
+    with whole(path), pq.ParquetFile(path) as file:
+        yield file
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Turn whatever shows while the block uses what was read from `path` into one sentence."""
+    pa = import_pyarrow()
     try:
-        with pq.ParquetFile(path) as file:
-            yield file
+        yield
     except AnnotationError:
         raise
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
