@@ -149,7 +149,9 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--port", type=int, default=_DEFAULT_PORT, help="default: %(default)s; 0: any free one"
     )
-    parser.add_argument("--url", help="address that raters type, of a proxy in front")
+    parser.add_argument(
+        "--url", help="address that raters type, of a proxy in front (default: project.toml's)"
+    )
     parser.add_argument("--certificate", type=Path, metavar="PEM", help="TLS without a proxy")
     parser.add_argument("--key", type=Path, metavar="PEM", help="key of the certificate")
     terminal.add_common_options(parser)
@@ -159,8 +161,8 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_url(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url",
-        default=f"http://127.0.0.1:{_DEFAULT_PORT}",
-        help="address that links begin with (default: %(default)s)",
+        help="address that links begin with (default: project.toml's, else "
+        f"http://127.0.0.1:{_DEFAULT_PORT})",
     )
 
 
@@ -236,8 +238,8 @@ def _assign(args: argparse.Namespace) -> int:
     from .server.gate import Gate
     from .server.links import link_of
 
-    url = Gate(args.url).url
     project = open_project(args.project)
+    url = Gate(args.url or project.settings.url or f"http://127.0.0.1:{_DEFAULT_PORT}").url
     try:
         with project.database.write() as db:
             ids = add_raters(db, args.raters, project.settings, team=args.team, who="cli")
@@ -265,8 +267,8 @@ def _link(args: argparse.Namespace) -> int:
     from .server.gate import Gate
     from .server.links import link_of
 
-    url = Gate(args.url).url
     project = open_project(args.project)
+    url = Gate(args.url or project.settings.url or f"http://127.0.0.1:{_DEFAULT_PORT}").url
     try:
         with project.database.write() as db:
             known = {each.name: each for each in raters(db) if not each.removed}
@@ -307,7 +309,7 @@ def _serve(args: argparse.Namespace) -> int:
             project,
             host=args.host,
             port=args.port,
-            url=args.url,
+            url=args.url or project.settings.url or None,
             tls=tls,
             stop=stop,
             on_ready=_show_link,

@@ -34,6 +34,8 @@ class Settings:
         Decides who rates what in which order.
     frame_step : bool
         Raters may also step through single frames.
+    url : str
+        What raters type, where a proxy stands in front; empty: this machine only.
     """
 
     format: str = FORMAT
@@ -44,6 +46,7 @@ class Settings:
     n_teams: int = 2
     seed: int = 0
     frame_step: bool = True
+    url: str = ""
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -103,4 +106,5 @@ raters_per_video = {settings.raters_per_video}
 n_teams = {settings.n_teams}
 seed = {settings.seed}                        # decides who rates what, in which order
 frame_step = {word(settings.frame_step)}               # raters may also step through single frames
+url = "{settings.url}"                       # what raters type, if a proxy stands in front
 """

@@ -149,11 +149,13 @@ def rater_routes(desk: Desk) -> APIRouter:
     @router.post("/api/tasks/{number}/submit")
     def submit_(request: Request, number: int, body: Body) -> Response:
         message = read_message(SubmitMessage, body)
-        with desk.writing(request) as (db, identity):
+        with desk.reading(request) as (db, identity):
             task = _own_task(db, identity, number)
             missing = _missing(db, task)
-            if task.state == "open" and missing and not message.with_gaps:
-                return JSONResponse({"kind": "gaps", "n_missing": missing}, 409)
+        if task.state == "open" and missing and not message.with_gaps:
+            return JSONResponse({"kind": "gaps", "n_missing": missing}, 409)
+        with desk.writing(request) as (db, identity):
+            task = _own_task(db, identity, number)
             submit(db, task, message.client, message.n_events)
             note(db, identity.name, "submit", f"task {task.id}, {missing} frames missing")
         return JSONResponse({})

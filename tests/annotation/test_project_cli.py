@@ -45,6 +45,9 @@ def test_a_study_from_the_command_line(
     assert (status, found["n_tasks"], found["short"]) == (0, 4 + 8, [])
     assert all(link.startswith("https://x.example/start#") for link in found["links"].values())
     assert json.loads(run(capsys, "assign", study, "--json")[1])["n_tasks"] == 0
+    written = (study / "project.toml").read_text()
+    (study / "project.toml").write_text(written.replace('url = ""', 'url = "https://y.example"'))
+    assert "https://y.example/start#" in run(capsys, "link", study, "R1")[1]
     facts = describe(study)
     assert (facts["kind"], facts["videos"], facts["n_tasks"]) == ("annotation project", ["clip"], 4)
     assert {len(team) for team in facts["teams"].values()} == {2}

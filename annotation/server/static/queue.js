@@ -140,6 +140,7 @@ export class Queue {
 
   async tick() {
     await this.flush();
+    clearTimeout(this.timer); // somebody else may have hurried meanwhile
     this.timer = setTimeout(() => this.tick(), this.waitMs);
   }
 
