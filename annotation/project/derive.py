@@ -33,8 +33,64 @@ class Derived:
     by_hand: NDArray[np.bool_]
 
 
+class Derivation:
+    """Plays events one after the other and knows at any time what they said so far.
+
+    Parameters
+    ----------
+    n_frames : int
+    dimensions : sequence of {"valence", "arousal"}
+        What the task asks for; anything else is passed over.
+    """
+
+    def __init__(self, n_frames: int, dimensions: Sequence[Dimension]) -> None:
+        self._n_frames = n_frames
+        self._writers = {dimension: _Writer(n_frames) for dimension in dimensions}
+        self._at: int | None = None
+
+    def begin_page(self) -> None:
+        """Go on with a page that was loaded later: it begins in no take."""
+        self._at = None
+        self._let_go()
+
+    def play(self, events: Iterable[Event]) -> None:
+        """Go on with events of the same page, in its order."""
+        for event in events:
+            frame = min(event.frame, self._n_frames - 1)
+            if event.kind == "play":
+                self._at = frame
+                self._let_go()
+            elif self._at is not None and event.kind in ("set", "seen", "pause"):
+                # A video does not run backwards: the page must have missed a jump.
+                self._go_on(event, min(self._at, frame), frame)
+                self._at = None if event.kind == "pause" else frame
+
+    @property
+    def derived(self) -> dict[Dimension, Derived]:
+        """What was said of every frame so far; a copy."""
+        return {
+            name: Derived(writer.value.copy(), writer.by_hand.copy())
+            for name, writer in self._writers.items()
+        }
+
+    def _let_go(self) -> None:
+        for writer in self._writers.values():
+            writer.slider = None
+
+    def _go_on(self, event: Event, at: int, frame: int) -> None:
+        for dimension, writer in self._writers.items():
+            if event.kind == "set" and event.dimension == dimension:
+                writer.fill(at + 1, frame - 1)
+                writer.slider = event.value
+                writer.fill(frame, frame)
+                if event.value is not None:
+                    writer.by_hand[frame] = event.hand
+            else:
+                writer.fill(at + 1, frame)
+
+
 class _Writer:
-    """One dimension of the take in progress."""
+    """One dimension: what is written, and the slider of the take in progress."""
 
     def __init__(self, n_frames: int) -> None:
         self.value = np.full(n_frames, np.nan)
@@ -59,38 +115,9 @@ def derive(
         Events of each page that was loaded, in its order; pages from the oldest to the newest.
     n_frames : int
     dimensions : sequence of {"valence", "arousal"}
-        What the task asks for; anything else is passed over.
     """
-    writers = {dimension: _Writer(n_frames) for dimension in dimensions}
+    derivation = Derivation(n_frames, dimensions)
     for events in pages:
-        _play(events, writers, n_frames)
-    return {name: Derived(writer.value, writer.by_hand) for name, writer in writers.items()}
-
-
-def _play(events: Sequence[Event], writers: dict[Dimension, _Writer], n_frames: int) -> None:
-    at: int | None = None
-    for writer in writers.values():
-        writer.slider = None
-    for event in events:
-        frame = min(event.frame, n_frames - 1)
-        if event.kind == "play":
-            at = frame
-            for writer in writers.values():
-                writer.slider = None
-            continue
-        if at is None or event.kind in ("comment", "note"):
-            continue
-        if frame < at:
-            at = frame  # a video does not run backwards: the page must have missed a jump
-        for dimension, writer in writers.items():
-            if event.kind == "set" and event.dimension == dimension:
-                writer.fill(at + 1, frame - 1)
-                writer.slider = event.value
-                writer.fill(frame, frame)
-                if event.value is not None:
-                    writer.by_hand[frame] = event.hand
-            else:
-                writer.fill(at + 1, frame)
-        at = frame
-        if event.kind == "pause":
-            at = None
+        derivation.begin_page()
+        derivation.play(events)
+    return derivation.derived

@@ -180,6 +180,18 @@ def task_pages(db: sqlite3.Connection, task: int) -> list[list[Event]]:
     ]
 
 
+def page_events(
+    db: sqlite3.Connection, task: int, client: str, *, after: int, up_to: int
+) -> list[Event]:
+    """Return the events of one page numbered from `after` + 1 to `up_to`, in order."""
+    rows = db.execute(
+        "SELECT * FROM event WHERE task = ? AND client = ? AND seq > ? AND seq <= ? AND NOT late "
+        "ORDER BY seq",
+        (task, client, after, up_to),
+    )
+    return [_event(row) for row in rows]
+
+
 def _event(row: sqlite3.Row) -> Event:
     return Event(
         seq=row["seq"],

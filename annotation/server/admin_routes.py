@@ -12,7 +12,8 @@ from ..project.people import find_rater, new_token, note, remove_rater, revoke
 from ..project.task import find_task, reopen
 from .links import link_of
 from .messages import RatersMessage, read_message
-from .overview import RatingsWatch, project_overview, task_details
+from .overview import project_overview, task_details
+from .watch import RatingsWatch
 from .web import STATIC, Desk, NotAllowedError, body_of, require_admin
 
 Body = Annotated[bytes, Depends(body_of)]

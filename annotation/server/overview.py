@@ -1,15 +1,11 @@
 """What the admin sees: who is how far, what looks wrong, how well raters agree right now."""
 
-import math
 import sqlite3
-import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from ..agreement_report import describe_agreement
 from ..project.conduct import flag_conduct
 from ..project.derive import derive
 from ..project.event import Event
@@ -24,10 +20,6 @@ from ..trace import Trace
 MAX_SKIPPED_SHARE = 0.02
 SKIPPED = "skipped "
 """How a page begins the note that the browser left frames out; their number follows."""
-MAX_GAP_S = 1.0
-"""Nothing is interpolated where a rater has not been yet."""
-MIN_TRACE_FRAMES = 2
-"""Traces in progress with fewer rated frames say nothing about agreement yet."""
 
 
 def project_overview(db: sqlite3.Connection, settings: Settings) -> dict[str, Any]:
@@ -102,70 +94,6 @@ def task_details(db: sqlite3.Connection, task: int) -> dict[str, Any] | None:
     }
 
 
-class RatingsWatch:
-    """What everybody has rated so far; only tasks in which something happened are derived anew."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[int, tuple[tuple[Any, ...], _Looked]] = {}
-
-    def look(self, db: sqlite3.Connection) -> dict[str, Any]:
-        """Return agreement by dimension, and flags by task."""
-        stamps = {
-            row["id"]: (row["state"], row["pages"], row["acked"])
-            for row in db.execute(
-                "SELECT task.id, task.state, count(client) AS pages, sum(acked) AS acked FROM task "
-                "JOIN client ON client.task = task.id GROUP BY task.id"
-            )
-        }
-        with self._lock:  # a second page of the admin waits and gets what the first one found
-            for task, stamp in stamps.items():
-                if task not in self._known or self._known[task][0] != stamp:
-                    self._known[task] = (stamp, _look_at(db, task))
-            looked = {task: self._known[task][1] for task in stamps}
-        traces = [trace for each in looked.values() for trace in each.traces]
-        return {
-            "agreement": _agreement(traces),
-            "flags": {task: each.flags for task, each in looked.items() if each.flags},
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """One task: what it adds to agreement, and what looks wrong about it."""
-
-    traces: list[Trace]
-    flags: list[str]
-
-
-def _look_at(db: sqlite3.Connection, task: int) -> _Looked:
-    ratings = list(stored_ratings(db, task=task))
-    pages = task_pages(db, task)
-    submitted = any(each.submitted for each in ratings)
-    return _Looked(
-        [each.trace for each in ratings if len(each.value) - each.n_missing >= MIN_TRACE_FRAMES],
-        # What is still being rated has gaps by nature.
-        [text for each in ratings for text in quality_flags(each, pages) if submitted],
-    )
-
-
-def _agreement(traces: list[Trace]) -> dict[str, Any]:
-    return {
-        report.dimension: _json_value(
-            {
-                "n_traces": sum(trace.dimension == report.dimension for trace in traces),
-                "n_pairs": report.n_pairs,
-                "mean_rmse": report.mean_rmse,
-                "mean_cc": report.mean_cc,
-                "mean_ccc": report.mean_ccc,
-                "pooled_ccc": report.pooled_ccc,
-                "teams": [asdict(team) for team in report.teams],
-            }
-        )
-        for report in describe_agreement(traces, max_gap_s=MAX_GAP_S)
-    }
-
-
 def quality_flags(ratings: FrameRatings, pages: list[list[Event]]) -> list[str]:
     """Say in words what looks wrong about one trace.
 
@@ -204,13 +132,3 @@ def _seen_s(db: sqlite3.Connection, rater: int) -> float | None:
         (rater,),
     ).fetchone()
     return None if row[0] is None else row[0] * 1e-9
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _json_value(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(each) for each in value]
-    return value

@@ -75,7 +75,7 @@ async function download() {
 function showQueue({ kind, error, waiting, saved, local }) {
   const place = saved ? clock(player.time(saved.frame)) : "";
   const words = {
-    saved: saved ? `saved up to ${place}` : "nothing to save yet",
+    saved: saved ? `saved up to ${place}` : "all is saved",
     sending: saved ? `saved up to ${place}` : "saving…",
     offline: local ? `offline – ${waiting} kept in this browser` : `offline – ${waiting} not saved: keep this page open`,
     ended: `not saved – ${waiting} kept in this browser`,
