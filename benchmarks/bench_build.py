@@ -1,36 +1,37 @@
-"""Dataset build: what a moment costs, how many faces are found, how true the crops are."""
+"""Dataset build: moments a second, two workers against one, memory, faces found, crops' truth."""
 
+import json
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import cv2
 import dlib
+import face_recognition_models as weights
 import numpy as np
 
-from calibration.registration import undistort_color_px
+from calibration.rig import save_rig_calibration
 from calibration.simulated import ideal_calibration
-from capture.frame import KELVIN_PER_COUNT
+from capture.session import open_session
+from capture.simulation.moment import Moment
 from capture.simulation.rig import kinect2_rig
 from capture.simulation.scene import SubjectScene
 from capture.simulation.virtual_session import write_virtual_session
-from mavfer.alignment import align, apply_similarity, invert_similarity, smooth_alignment
-from mavfer.build import build_store
-from mavfer.crops import crop_depth, crop_rig, crop_thermal
+from mavfer.face_detector import FaceBox, refined_landmarks
 from mavfer.faces import FaceTracker
-from mavfer.part import BuildPlan, SourceFile
-from mavfer.splits import SplitPlan
-from mavfer.store import ClipStore, open_store
-from mavfer.store_writer import StoreLayout
 
+from .build_truth import films, laboratory_root, photographs, skin_agreement
 from .figure import emit
 
-REDUCED = {"color": 0.45, "infrared": 0.6, "thermal": 0.45}
 FULL = {"color": 1.0, "infrared": 1.0, "thermal": 1.0}
-CLIPS = Path(__file__).parents[2] / "shared" / "data" / "face_clips"
-N_MOMENTS = 16
-EVERYTHING_TRAINS = SplitPlan(fractions=(1.0, 0.0, 0.0))
+RATE_HZ = 10.0
+N_LOOP = 20
+SHORT, LONG = 256, 1024
+_WATCH_EVERY_S = 0.05
 
 
 def main() -> None:
@@ -38,161 +39,169 @@ def main() -> None:
     cv2.setNumThreads(1)
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        _sessions(root / "reduced", REDUCED, "reduced", lights=("normal", "side", "near-dark"))
-        store = _sessions(root / "full", FULL, "full", lights=("normal",))
-        _reading(store, root)
-        _films(root)
-    _detection()
-    _truth()
+        _throughput(root)
+        laboratory_root(root)
+        films(root)
+    _finding()
+    photographs()
+    skin_agreement()
 
 
-def _sessions(
-    root: Path, scale: Mapping[str, float], name: str, *, lights: tuple[str, ...]
-) -> ClipStore:
-    rig = kinect2_rig(scale=scale)
-    plan = BuildPlan(StoreLayout(), EVERYTHING_TRAINS, rig=ideal_calibration(rig))
-    warm_up = True
-    for light in lights:
-        sessions = [
-            SourceFile(
-                write_virtual_session(
-                    root / light,
-                    SubjectScene(rig, subject_seed=seed, light=light, rate_hz=4.0),
-                    subject=f"S{seed:02}",
-                    rate_hz=4.0,
-                    n_frames=N_MOMENTS,
-                )
-            )
-            for seed in range(6)
+class _Loop(SubjectScene):
+    """A scene without a seam whose moments are rendered once: a long session in a short time."""
+
+    def __init__(self) -> None:
+        rig = kinect2_rig(scale=FULL)
+        super().__init__(rig, subject_seed=1, rate_hz=RATE_HZ, period_s=N_LOOP / RATE_HZ)
+        self._rendered: dict[int, Moment] = {}
+
+    def moment(self, index: int) -> Moment:
+        """Return the moment of the loop that `index` falls on."""
+        within = index % N_LOOP
+        if within not in self._rendered:
+            self._rendered[within] = super().moment(within)
+        return self._rendered[within]
+
+
+def _throughput(root: Path) -> None:
+    """One long session at full size through the command: one worker, two, and a shorter one."""
+    scene = _Loop()
+    save_rig_calibration(root / "rig.yaml", ideal_calibration(scene.rig))
+    sessions = {
+        n: write_virtual_session(root / "full", scene, subject=f"N{n}", rate_hz=RATE_HZ, n_frames=n)
+        for n in (SHORT, LONG)
+    }
+
+    def build(name: str, n: int, workers: int) -> tuple[dict[str, float], _Watched]:
+        command = [
+            *(sys.executable, "-m", "mavfer.build_cli", str(sessions[n]), "--split", "none"),
+            *("--calibration", str(root / "rig.yaml"), "--rate-hz", str(RATE_HZ), "--json"),
+            *("-o", str(root / f"{name}.h5"), "--workers", str(workers), "--quiet"),
         ]
-        if warm_up:  # compiled kernels, predictors and lens tables are once a process
-            build_store(root / "warm-up.h5", sessions[:1], plan)
-            warm_up = False
-        reports = build_store(root / f"{light}.h5", sessions, plan).parts
-        n_frames = sum(report.n_frames for report in reports)
-        cpu_ms = 1000 * sum(report.cpu_s for report in reports) / n_frames
-        faces = 100 * sum(report.n_faces for report in reports) / n_frames
-        emit("build", f"moment_cpu_{name}_{light}", cpu_ms, unit="ms")
-        emit("build", f"faces_{name}_{light}", faces, unit="%")
-    return open_store(root / f"{lights[-1]}.h5")
+        watched = _Watched()
+        started_s = time.monotonic()
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            while process.poll() is None:
+                watched.see(process.pid)
+                time.sleep(_WATCH_EVERY_S)
+            watched.wall_s = time.monotonic() - started_s
+            output = process.stdout.read() if process.stdout else b""
+        if process.returncode:
+            raise RuntimeError(f"{command} failed")
+        stages: dict[str, float] = json.loads(output)["stage_cpu_s"]
+        return stages, watched
+
+    build("warm-up", SHORT, 1)  # compiled kernels are made once a machine
+    _, short = build("short", SHORT, 2)
+    both, two = build("two", LONG, 2)
+    alone, one = build("one", LONG, 1)
+    emit("build", "moments_per_s", LONG / two.wall_s, unit="1/s (2 workers, 1080p, wall clock)")
+    emit("build", "speedup_2_workers", one.wall_s / two.wall_s, unit="x (wall clock)")
+    # On a machine that others use too, wall clock says little: what would two free cores take?
+    emit("build", "moments_per_s_by_cpu", LONG / two.path_s, unit="1/s (2 workers, CPU time)")
+    emit("build", "speedup_2_workers_by_cpu", one.path_s / two.path_s, unit="x (CPU time)")
+    emit("build", "peak_rss_mb", two.peak_rss_mb, unit="MB, two workers and the command")
+    emit("build", "peak_rss_mb_one_worker", one.peak_rss_mb, unit="MB")
+    emit("build", "peak_rss_mb_quarter_length", short.peak_rss_mb, unit="MB, two workers")
+    for stage, spent_s in alone.items():
+        emit("build", f"stage_{stage}", 1000 * spent_s / LONG, unit="ms/moment")
+    emit(
+        "build",
+        "moment_cpu",
+        1000 * sum(alone.values()) / LONG,
+        unit="ms",
+        peer=_floor_ms(sessions[SHORT]),
+        peer_name="floor: decode the JPEG, predict 68 landmarks",
+    )
+    emit("build", "cpu_of_two_to_one", sum(both.values()) / sum(alone.values()), unit="x")
 
 
-def _reading(store: ClipStore, root: Path) -> None:
-    """Random clips of all modalities, beside the same arrays in uncompressed memory maps."""
-    rng = np.random.default_rng(0)
-    ids = list(store.videos)
-    maps = {}
-    for video_id in ids:
-        for modality in store.modalities:
-            path = root / f"{video_id}-{modality}.npy"
-            np.save(path, store.read(video_id, 0, N_MOMENTS, modality))
-            maps[video_id, modality] = np.load(path, mmap_mode="r")
-    chosen = rng.choice(ids, 200)
-    started_s = time.process_time()
-    for video_id in chosen:
-        for modality in store.modalities:
-            store.read(video_id, 0, N_MOMENTS, modality)
-    ours = len(chosen) / (time.process_time() - started_s)
-    started_s = time.process_time()
-    for video_id in chosen:
-        for modality in store.modalities:
-            np.array(maps[video_id, modality])
-    peer = len(chosen) / (time.process_time() - started_s)
-    emit("build", "clip_reads", ours, unit="clip/cpu-s", peer=peer, peer_name="numpy memmap, raw")
+@dataclass
+class _Watched:
+    """What a command and its workers took."""
+
+    peak_rss_mb: float = 0.0
+    wall_s: float = 0.0
+    own_cpu_s: float = 0.0
+    worker_cpu_s: dict[int, float] = field(default_factory=dict)
+
+    def see(self, pid: int) -> None:
+        """Take note of a running command and its workers."""
+        workers = _children(pid)
+        self.peak_rss_mb = max(self.peak_rss_mb, sum(map(_rss_mb, [pid, *workers])))
+        self.own_cpu_s = max(self.own_cpu_s, _cpu_s(pid))
+        self.worker_cpu_s.update({worker: s for worker in workers if (s := _cpu_s(worker))})
+
+    @property
+    def path_s(self) -> float:
+        """Time with a core for each: of the command, then of its busiest worker."""
+        return self.own_cpu_s + max(self.worker_cpu_s.values(), default=0.0)
 
 
-def _films(root: Path) -> None:
-    clips = sorted(CLIPS.glob("*.mp4"))
-    if not clips:
-        return
-    sources = [SourceFile(path, subject=path.stem, is_video=True) for path in clips]
-    for name, rate_hz in (("native", 0.0), ("4hz", 4.0)):
-        layout = StoreLayout(modalities=("color",), rate_hz=rate_hz)
-        reports = build_store(
-            root / f"{name}.h5", sources, BuildPlan(layout, EVERYTHING_TRAINS)
-        ).parts
-        worst = min(100 * report.n_faces / report.n_frames for report in reports)
-        cpu_ms = 1000 * sum(r.cpu_s for r in reports) / sum(r.n_frames for r in reports)
-        emit("build", f"real_clips_faces_{name}_worst", worst, unit="%")
-        emit("build", f"real_clips_frame_cpu_{name}", cpu_ms, unit="ms")
+def _children(pid: int) -> list[int]:
+    try:
+        texts = [(t / "children").read_text() for t in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return []
+    return [int(child) for text in texts for child in text.split()]
 
 
-def _moments(scale: Mapping[str, float], *, noise: bool, n: int) -> Iterator[tuple[int, object]]:
-    rig = kinect2_rig(scale=scale)
-    for seed in range(4):
-        scene = SubjectScene(rig, subject_seed=seed, rate_hz=4.0, noise=noise)
-        for index in range(n):
-            yield index, scene.moment(index)
+def _cpu_s(pid: int) -> float:
+    try:
+        values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _detection() -> None:
-    """Tracking at full size beside the detector run on every whole frame at half size."""
-    ours, peer = [], []
-    detector = dlib.get_frontal_face_detector()
+def _rss_mb(pid: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+def _floor_ms(session: Path) -> float:
+    """CPU time of what nobody who uses these landmarks at this size can do without."""
+    stream = open_session(session).streams["color"]
     tracker = FaceTracker(68)
-    for index, moment in _moments(FULL, noise=True, n=6):
-        grey = cv2.cvtColor(moment.images["color"], cv2.COLOR_BGR2GRAY)
-        tracker = FaceTracker(68) if index == 0 else tracker
+    found = tracker.look(stream.read_grey(0)).landmarks_px
+    if found is None:
+        raise RuntimeError("no face in the benchmark's own session")
+    left, top, right, bottom = (int(v) for v in (*found.min(axis=0), *found.max(axis=0)))
+    predictor = dlib.shape_predictor(weights.pose_predictor_model_location())
+    box = dlib.rectangle(left, top, right, bottom)
+    started_s = time.process_time()
+    for index in range(N_LOOP):
+        grey = cv2.cvtColor(stream.read(index).image, cv2.COLOR_BGR2GRAY)
+        predictor(grey, box)
+    return 1000 * (time.process_time() - started_s) / N_LOOP
+
+
+def _finding() -> None:
+    """Following a face at full size beside the detector run on every whole frame at half size."""
+    scene, tracker, detector = _Loop(), FaceTracker(68), dlib.get_frontal_face_detector()
+    ours, peer, landmarks = [], [], []
+    for index in range(N_LOOP):
+        grey = cv2.cvtColor(scene.moment(index).images["color"], cv2.COLOR_BGR2GRAY)
         started_s = time.process_time()
         tracker.look(grey)
         ours.append(time.process_time() - started_s)
         started_s = time.process_time()
-        detector(cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 0)
+        boxes = detector(cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 0)
         peer.append(time.process_time() - started_s)
+        centre = boxes[0].center()
+        box = FaceBox(2.0 * centre.x, 2.0 * centre.y, 2.0 * boxes[0].width())
+        started_s = time.process_time()
+        refined_landmarks(grey, box, 68)
+        landmarks.append(time.process_time() - started_s)
     emit(
         "build",
         "find_face_1080p",
-        1000 * float(np.mean(ours)),
+        1000 * float(np.mean(ours[1:])),
         unit="ms",
-        peer=1000 * float(np.mean(peer)),
+        peer=1000 * float(np.mean(peer[1:])),
         peer_name="dlib detector alone on every 960x540 frame, no landmarks",
     )
-
-
-def _truth() -> None:
-    """Crops of noise-free moments against the simulated world, with the true calibration."""
-    rig = kinect2_rig(scale=REDUCED)
-    calibration = ideal_calibration(rig)
-    T_thermal_color = rig.T_thermal_infrared @ rig.T_color_infrared.inverse()
-    cheeks = np.array([[30, 48], [65, 48], [33, 55], [62, 55], [47, 18]])
-    depth_mm, thermal_k, jitter_px = [], [], []
-    for seed in range(4):
-        scene = SubjectScene(rig, subject_seed=seed, rate_hz=4.0, noise=False)
-        tracker, aligned, eyes = FaceTracker(68), [], []
-        for index in range(12):
-            moment = scene.moment(index)
-            truth_px = undistort_color_px(moment.truth.landmarks_px["color"], calibration)
-            found = tracker.look(
-                cv2.cvtColor(moment.images["color"], cv2.COLOR_BGR2GRAY)
-            ).landmarks_px
-            aligned.append(
-                align(undistort_color_px(found, calibration), 68, crop_px=96)
-                if found is not None
-                else np.full((2, 3), np.nan)
-            )
-            eyes.append(truth_px[[36, 39, 42, 45]].mean(axis=0))
-            T = align(truth_px, 68, crop_px=96)
-            rig_of_crop = crop_rig(calibration, T, crop_px=96)
-            depth = crop_depth(moment.images["depth"], rig_of_crop)
-            thermal = crop_thermal(moment.images["thermal"], depth, rig_of_crop)
-            at = np.rint(apply_similarity(T, truth_px[17:])).astype(int)
-            true_mm = rig.T_color_infrared.apply(moment.truth.landmarks_m)[17:, 2] * 1000
-            depth_mm.extend(np.abs(depth[at[:, 1], at[:, 0]] - true_mm))
-            z_m = depth[cheeks[:, 1], cheeks[:, 0]] / 1000
-            rays = rig.color.without_distortion().unproject(
-                apply_similarity(invert_similarity(T), cheeks.astype(float))
-            )
-            points_m = np.concatenate([rays * z_m[:, None], z_m[:, None]], axis=1)
-            at_px = rig.thermal.project(T_thermal_color.apply(points_m)).astype(np.float32)
-            true_c = cv2.remap(
-                moment.truth.temperature_c, at_px[:, None, 0], at_px[:, None, 1], cv2.INTER_LINEAR
-            ).ravel()
-            found_c = thermal[cheeks[:, 1], cheeks[:, 0]] * KELVIN_PER_COUNT - 273.15
-            thermal_k.extend(np.abs(found_c - true_c))
-        smoothed = smooth_alignment(np.array(aligned), np.arange(12) * 250_000_000, crop_px=96)
-        places = np.array([apply_similarity(T, e) for T, e in zip(smoothed, eyes, strict=True)])
-        away = places - np.nanmean(places, axis=0)
-        jitter_px.append(np.sqrt(np.nanmean(np.square(away).sum(axis=1))))
-    emit("build", "depth_error_p90", float(np.percentile(depth_mm, 90)), unit="mm")
-    emit("build", "thermal_error_p95", float(np.percentile(thermal_k, 95)), unit="K")
-    emit("build", "eye_jitter_in_crop_rms", float(np.mean(jitter_px)), unit="px")
+    emit("build", "landmarks_of_a_box", 1000 * float(np.mean(landmarks[1:])), unit="ms")

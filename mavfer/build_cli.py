@@ -226,6 +226,7 @@ def _build(args: argparse.Namespace) -> int:
         "store": str(args.output),
         "preview": None if args.preview is None else str(args.preview),
         **report_document(built.parts),
+        "stage_cpu_s": {kind: round(s, 3) for kind, s in built.stage_cpu_s.items()},
         "reused_segments": built.n_reused,
         "elapsed_s": round(elapsed_s, 2),
         **{key: summary[key] for key in ("fingerprint", "modalities", "rate_hz", "splits")},

@@ -46,6 +46,7 @@ class BuildGraph:
         self.errors: dict[int, str] = {}
         self.cpu_s: list[dict[str, float]] = [{} for _ in folders]
         self.n_reused = 0
+        self._n_to_build = sum(not folder.part.exists() for folder in folders)
         for source, folder in enumerate(folders):
             if not folder.part.exists():
                 if folder.rows.exists():
@@ -123,8 +124,6 @@ class BuildGraph:
         done, total = self._rows[source]
         self._rows[source] = (done + n_rows, total)
         if self._on_progress is not None:
-            open_sources = len(self._rows)
             known = sum(total for _, total in self._rows.values())
-            unfinished = sum(not folder.part.exists() for folder in self._folders)
-            expected = round(known * max(unfinished, open_sources) / open_sources)
+            expected = round(known * self._n_to_build / len(self._rows))
             self._on_progress(sum(d for d, _ in self._rows.values()) // 2, expected // 2)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from annotation.labels import load_labels
+from calibration.registration import undistort_color_px
 from capture.simulation.scene import SubjectScene
 from mavfer.build_cli import main
+from mavfer.landmarks import ANCHORS
 from mavfer.store import open_store
 from mavfer.store_description import describe_store
 
@@ -65,6 +67,21 @@ def test_labels_are_those_of_the_frames_own_times(laboratory, built) -> None:
         np.testing.assert_allclose(np.diff(store.time_ns(name)), 250e6, atol=2e6)
         truth = [laboratory.scenes[name].state_at(t / 1e9).arousal for t in store.time_ns(name)]
         np.testing.assert_allclose(store.labels(name, "arousal"), truth, atol=0.02)
+
+
+def test_no_row_is_of_another_moment(laboratory, built, face_calibration) -> None:
+    """Landmarks and labels are those of the very moment that the row's frame shows."""
+    store, anchors = open_store(built), list(ANCHORS[68])
+    for name, scene in laboratory.scenes.items():
+        every = max(1, round(scene.rate_hz / scene.color_rate_hz))
+        seq, found = store.seq(name, "color"), store.landmarks_px(name)
+        for row in range(0, 18, 4):
+            moment = scene.moment(int(seq[row]) * every)
+            truth_px = undistort_color_px(moment.truth.landmarks_px["color"], face_calibration)
+            away = np.linalg.norm((found[row] - truth_px)[anchors].mean(axis=0))
+            assert away < 0.1 * np.linalg.norm(truth_px[36] - truth_px[45])
+            assert abs(store.labels(name, "valence")[row] - moment.truth.valence) < 0.02
+            assert abs(store.labels(name, "arousal")[row] - moment.truth.arousal) < 0.02
 
 
 def test_provenance_and_consent_travel_with_the_store(laboratory, built) -> None:
