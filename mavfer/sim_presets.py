@@ -16,7 +16,6 @@ import numpy as np
 from .errors import DatasetError
 from .splits import Split
 from .virtual_sessions import VirtualSession
-from .virtual_subjects import LIGHTS
 
 VERSION = 1
 """Raised when the same preset would make other data; part of every folder's plan."""
@@ -31,6 +30,9 @@ CONFOUNDERS: Mapping[str, float] = {
     "skin_error_k": 0.4,
 }
 """Set by the ridge control on unseen people, before any network was trained."""
+
+LIGHTS = ("normal", "side", "dim", "dark")
+"""In the last a face is hardly more than noise to the color camera."""
 
 _SEED = 5_000
 _GAIN_RANGE, _REST_SD = (0.5, 1.3), 0.10

@@ -67,6 +67,13 @@ _LIGHTS: Final = (
         8.0,
         color_rate_hz=15.0,
     ),
+    Light(  # a face of 5 to 8 of 255: hardly more than noise
+        "dark",
+        (0.00052, 0.00052, 0.00056),
+        (Lamp((0.5, -1.0, 0.2), (0.00048, 0.00045, 0.00040)),),
+        8.0,
+        color_rate_hz=15.0,
+    ),
 )
 LIGHTS: Mapping[str, Light] = {light.name: light for light in _LIGHTS}
 _MID_TONE, _FACE_WEIGHT = 0.24, 0.6

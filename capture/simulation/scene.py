@@ -32,7 +32,7 @@ _WINDOW_MARGIN_PX = 4
 _HEAD_DEPTH_M = 0.09  # the face lies this much before the axis of the head
 _NOSE_REST_K, _NOSE_AROUSAL_K, _NOSE_BREATH_K = -1.7, -0.9, 0.3
 _FACE_RADIUS_M = 0.07
-_FLUSH, _WARMTH_K = 0.25, 0.8
+_FLUSH, _WARMTH_K = 0.25, 1.0
 _FLUSH_RGB = np.array([0.0, 1.0, 1.0], np.float32)
 _DEPTH_ERROR_GRAIN_PX = 9.0
 
@@ -49,7 +49,7 @@ class SubjectScene:
     subject_seed : int
         Identity of the subject.
     light : str
-        "bright", "normal", "side", "dim" or "near-dark".
+        "bright", "normal", "side", "dim", "near-dark" or "dark".
     trace_seed : int, optional
         Seed of affect, motion and noise; `subject_seed` when omitted.
     period_s : float, optional

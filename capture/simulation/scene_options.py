@@ -24,7 +24,7 @@ class SceneOptions:
     Attributes
     ----------
     scene : {"subject", "board"}
-    light : {"bright", "normal", "side", "dim", "near-dark"}
+    light : {"bright", "normal", "side", "dim", "near-dark", "dark"}
     scale : float
         Factor of all image sizes.
     device : str
@@ -43,7 +43,7 @@ class SceneOptions:
     """
 
     scene: Literal["subject", "board"] = "subject"
-    light: Literal["bright", "normal", "side", "dim", "near-dark"] = "normal"
+    light: Literal["bright", "normal", "side", "dim", "near-dark", "dark"] = "normal"
     scale: float = 1.0
     device: str = DEFAULT_DEVICE
     noise: bool = True

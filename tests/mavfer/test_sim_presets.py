@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from mavfer.errors import DatasetError
-from mavfer.sim_presets import PRESETS, preset_named
+from mavfer.sim_presets import LIGHTS, PRESETS, preset_named
 from mavfer.store import open_store
-from mavfer.virtual_subjects import LIGHTS
 
 
 def light_seconds(session) -> Counter[str]:
