@@ -21,12 +21,12 @@ VERSION = 1
 """Raised when the same preset would make other data; part of every folder's plan."""
 
 CONFOUNDERS: Mapping[str, float] = {
-    "display": 0.7,
-    "flush": 0.75,
-    "fullness": 0.65,
-    "warmth": 0.75,
+    "display": 0.5,
+    "flush": 0.85,
+    "fullness": 0.6,
+    "warmth": 0.8,
     "shadow": 0.5,
-    "depth_error_mm": 3.0,
+    "depth_error_mm": 4.0,
     "skin_error_k": 0.4,
 }
 """Set by the ridge control on unseen people, before any network was trained."""
