@@ -16,7 +16,7 @@ examples:
   mavfer-evaluate runs/mran store.h5 --controls --groups sessions.csv
   mavfer-evaluate --predictions theirs.parquet --store store.h5 -o evaluation/theirs
   mavfer-evaluate --video interview.mp4 --run runs/uran
-  mavfer-evaluate --live tcp://127.0.0.1:5572 --run runs/uran
+  mavfer-evaluate --live tcp://127.0.0.1:5570 --run runs/uran
 
 Clips overlap by half; a frame's prediction is the mean over the clips that hold it. Moments are
 population moments. `pooled` takes all frames of the split together: the headline.
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--live",
         metavar="ADDRESS",
-        help="predict on what a daemon shows while it records; its preview address or --rig",
+        help="predict on what the daemon at tcp://host:port shows while it records",
     )
     parser.add_argument("--keys", type=Path, metavar="DIR", help="--live beyond this machine")
     parser.add_argument(

@@ -1,5 +1,6 @@
 """The post-processing of a run: fitted once, kept beside its checkpoint, used ever after."""
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from .evaluation import Evaluation
 from .post_processing import FittedChain, fit_post_processing, read_chain, write_chain
 from .prediction import Network
 from .run_folder import POST_PROCESSING
+
+logger = logging.getLogger(__name__)
 
 
 def chain_of_run(
@@ -64,7 +67,10 @@ def chain_of_run(
         return None
     chain = fitted(found, info, subjects)
     if run is not None:
-        write_chain(run / POST_PROCESSING, chain)
+        try:
+            write_chain(run / POST_PROCESSING, chain)
+        except OSError as error:  # somebody else's run: it is fitted again another time
+            logger.info("%s is not kept: %s", run / POST_PROCESSING, error)
     return chain
 
 

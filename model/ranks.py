@@ -5,12 +5,13 @@ the loss of the whole batch and back-propagates through its own rows; the sum of
 that of one process with the whole batch, whatever the shares (docs/decisions/0095).
 """
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -76,12 +77,18 @@ class Ranks:
             parameter.grad = gradient.view_as(parameter)
 
     def as_first(self, value: _Value) -> _Value:
-        """Return the first rank's `value` on every rank."""
+        """Return the first rank's `value`, a JSON value, on every rank."""
         if self.size == 1:
             return value
-        box: list[Any] = [value if self.is_first else None]
-        distributed.broadcast_object_list(box, src=0, device=_box_device())
-        told: _Value = box[0]
+        # As JSON: torch's own way of sending objects unpickles what comes over the wire.
+        text = json.dumps(value).encode() if self.is_first else b""
+        length = torch.tensor(len(text), device=_wire_device())
+        distributed.broadcast(length, src=0)
+        data = torch.zeros(int(length), dtype=torch.uint8, device=length.device)
+        if self.is_first:
+            data.copy_(torch.frombuffer(bytearray(text), dtype=torch.uint8))
+        distributed.broadcast(data, src=0)
+        told: _Value = json.loads(bytes(data.cpu().tolist()))
         return told
 
     def first(self, work: Callable[[], None]) -> None:
@@ -128,7 +135,7 @@ def local_device(name: str) -> str:
     return f"cuda:{int(local) % torch.cuda.device_count()}"
 
 
-def _box_device() -> torch.device:
+def _wire_device() -> torch.device:
     if distributed.get_backend() == "nccl":
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from capture.errors import MavferError
+from capture.terminal import OnProgress
 from mavfer.worker_process import prepare_worker
 
 from .errors import ModelError
@@ -57,10 +59,9 @@ def fulfil_all(
     """
     failures: dict[str, str] = {}
     if scheduler is None and workers == 1:
+        watch = _Watch(on_poll)
         for spec in specs:
-            failures |= _outcome(spec, _run(spec, root, list(knock_outs(spec)), None))
-            if on_poll is not None:
-                on_poll()
+            failures |= _outcome(spec, _run(spec, root, list(knock_outs(spec)), None, watch))
         return failures
     with _executor(workers, scheduler) as executor:
         threads = max(1, (os.cpu_count() or 1) // workers) if scheduler is None else None
@@ -82,10 +83,29 @@ def fulfil_all(
     return failures
 
 
-def _run(spec: RunSpec, root: Path, knock_outs: list[str], threads: int | None) -> str | None:
+class _Watch:
+    """Polls now and then, however often it is called."""
+
+    def __init__(self, on_poll: Callable[[], None] | None) -> None:
+        self._on_poll, self._polled_s = on_poll, 0.0
+
+    def __call__(self, _done: int, _total: int) -> None:
+        now_s = time.monotonic()
+        if self._on_poll is not None and now_s - self._polled_s >= _POLL_S:
+            self._polled_s = now_s
+            self._on_poll()
+
+
+def _run(
+    spec: RunSpec,
+    root: Path,
+    knock_outs: list[str],
+    threads: int | None,
+    on_progress: OnProgress | None = None,
+) -> str | None:
     """Carry out one run in a worker; what a user can mend is an answer, not an exception."""
     try:
-        fulfil(spec, root, knock_outs, threads=threads)
+        fulfil(spec, root, knock_outs, threads=threads, on_progress=on_progress)
     except (MavferError, OSError) as error:
         return str(error)
     return None

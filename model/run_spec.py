@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from capture.files import write_text_atomic
+from capture.terminal import OnProgress
 from mavfer.store import open_store
 
 from .checkpoint import load_checkpoint
@@ -100,7 +101,14 @@ def steps_taken(spec: RunSpec, root: Path) -> int:
     return min(int(lines[-1]["step"]), spec.train.max_steps) if lines else 0
 
 
-def fulfil(spec: RunSpec, root: Path, knock_outs: Sequence[str], *, threads: int | None) -> None:
+def fulfil(
+    spec: RunSpec,
+    root: Path,
+    knock_outs: Sequence[str],
+    *,
+    threads: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> None:
     """Train and score what is missing of a run; another process at the same run is waited for.
 
     Interrupted anywhere, the next call goes on: training from the last moment that was kept,
@@ -115,6 +123,8 @@ def fulfil(spec: RunSpec, root: Path, knock_outs: Sequence[str], *, threads: int
         As `KnockOut.parse` reads them; ``""`` is the network as trained.
     threads : int, optional
         CPU threads of this process.
+    on_progress : callable, optional
+        Called after every step.
     """
     folder = spec.folder(root)
     if threads is not None:
@@ -124,7 +134,7 @@ def fulfil(spec: RunSpec, root: Path, knock_outs: Sequence[str], *, threads: int
         if not (folder / _FINISHED).is_file():
             plan = TrainPlan(spec.model, spec.train, spec.preset, device)
             resume = (folder / CONFIG).is_file()
-            result = train(store, folder, plan, resume=resume)
+            result = train(store, folder, plan, resume=resume, on_progress=on_progress)
             facts = {
                 "steps": result.steps,
                 "best_step": result.best_step,

@@ -67,3 +67,14 @@ def test_markup_in_texts_is_shown_not_interpreted():
     assert "<u>cell</u>" in text
     assert "0.123" in text
     assert "mavfer info <path>" in text
+
+
+def test_films_are_embedded_whole_and_their_captions_escaped(tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(bytes(range(256)))
+    page = Page("t", "l")
+    page.film(path, 'a <b> "film"')
+    text = page.render()
+    assert f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}" in text
+    assert "<b>" not in text
+    assert "a &lt;b&gt; &quot;film&quot;" in text

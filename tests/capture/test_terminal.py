@@ -116,3 +116,15 @@ def test_output_may_be_closed_or_know_no_umlauts() -> None:
     plain = shell('"$0" -c "$1"', PYTHONIOENCODING="ascii")
     assert plain.returncode == 0
     assert plain.stdout.startswith(r"gr\xf6\xdfe \u2603")
+
+
+def test_progress_ends_with_what_the_command_tells(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(terminal, "_PLAIN_PROGRESS_INTERVAL_S", 0.0)
+    said = iter(("3 clips/s", "4 clips/s"))
+    with terminal.progress("training", detail=lambda: next(said)) as on_progress:
+        on_progress(1, 4)
+        on_progress(2, 4)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("training   25%  1/4")
+    assert lines[0].endswith("3 clips/s")
+    assert lines[1].endswith("4 clips/s")

@@ -21,8 +21,8 @@ MOST_STEPS = 150
 @pytest.mark.slow
 def test_eight_clips_are_learned_by_heart(store: ClipStore) -> None:
     model, train = preset("small", architecture="mran", modalities=("color", "depth", "thermal"))
-    model = replace(model, input_px=16, width=1 / 8, fc_units=32, dropout=0.0)
-    dataset = ClipDataset(store, model, split="train", stride_frames=16, min_valid_share=0.5)
+    model = replace(model, input_px=16, clip_length=8, width=1 / 8, fc_units=32, dropout=0.0)
+    dataset = ClipDataset(store, model, split="train", stride_frames=8, min_valid_share=0.5)
     prepared = PreparedClips(dataset, model, {}, device=torch.device("cpu"))
     clips, gold = prepared.select(list(range(N_CLIPS)))
     network = build_network(model, seed=0, initialisation="he", output_gain=train.output_gain)
