@@ -84,7 +84,7 @@ def export_labels(
 ) -> int:
     """Write gold labels as Parquet, or as one AFEW-VA file a session (scaled to ±10)."""
     if form == "parquet":
-        from .parquet import save_labels_parquet
+        from .labels_parquet import save_labels_parquet
 
         save_labels_parquet(output, labels, overwrite=overwrite)
         return 1

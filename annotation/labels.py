@@ -122,9 +122,13 @@ class Labels:
 
 
 def is_labels(path: Path) -> bool:
-    """Tell from its header line whether a file is a gold label CSV."""
+    """Tell from its header whether a file holds gold labels, as CSV or (by its ending) Parquet."""
     if not path.is_file():
         return False
+    if path.suffix.lower() == ".parquet":
+        from .labels_parquet import is_labels_parquet
+
+        return is_labels_parquet(path)
     with path.open("rb") as handle:
         while (line := handle.readline(_MAX_LINE_BYTES)).startswith(COMMENT.encode()):
             pass
@@ -134,7 +138,7 @@ def is_labels(path: Path) -> bool:
 
 
 def load_labels(path: Path) -> Labels:
-    """Read a gold label CSV file.
+    """Read gold labels: a CSV file, or a Parquet file by its ending.
 
     Raises
     ------
@@ -142,6 +146,10 @@ def load_labels(path: Path) -> Labels:
         Missing, cut off, or with a line that cannot be meant; names file and line.
     """
     path = Path(path)
+    if path.suffix.lower() == ".parquet":
+        from .labels_parquet import load_labels_parquet
+
+        return load_labels_parquet(path)
     header = _read_header(path)
     by_session: dict[str, list[tuple[int, Row]]] = {}
     n_rows = 0

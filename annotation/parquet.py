@@ -1,9 +1,9 @@
-"""Ratings and gold labels as Parquet, for pandas, polars, R and the like.
+"""Ratings as Parquet, for pandas, polars, R and the like.
 
 pyarrow is an extra (``pip install 'mavfer[parquet]'``): 150 MB that few need.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import AnnotationError
-from .labels import LABELS_FORMAT, LABELS_SCHEMA_VERSION, Labels
-from .mark import DERIVED_MARK
 from .parquet_columns import (
     Names,
+    found_by,
     import_pyarrow,
     read_columns,
     read_names,
@@ -91,7 +90,7 @@ def save_ratings_parquet(
         "schema_version": RATINGS_SCHEMA_VERSION,
         "scale": ratings.scale,
         "sources": list(ratings.origins),
-        **_found_by(ratings.sessions),
+        **found_by(ratings.sessions),
     }
     write_table(path, pa.table(arrays), header, overwrite=overwrite)
     return len(values)
@@ -142,38 +141,6 @@ def _traces(path: Path, scale: float) -> tuple[tuple[Trace, ...], dict[str, str]
         _check_times(time_ns[group], path, f"{r} rated {s}")
         traces.append(Trace(s, r, _dimension(d, path), time_ns[group], value[group]))
     return tuple(traces), _teams(table, rows, rater, path)
-
-
-def save_labels_parquet(path: Path, labels: Labels, *, overwrite: bool = False) -> int:
-    """Write gold labels, columns as in their CSV file with times as integers; return the rows."""
-    pa = import_pyarrow()
-    every = list(labels.sessions.values())
-
-    def column(values: list[NDArray[Any]]) -> Any:
-        joined = np.concatenate(values)
-        return pa.array(joined, type=pa.float64(), mask=np.isnan(joined))
-
-    names = [name for name, each in labels.sessions.items() for _ in range(len(each))]
-    arrays = {
-        "session": pa.array(names).dictionary_encode(),
-        "time_ns": pa.array(np.concatenate([each.time_ns for each in every]), type=pa.int64()),
-        **{name: column([each.values(name) for each in every]) for name in DIMENSIONS},
-        "n_raters": pa.array(np.concatenate([each.n_raters for each in every]), type=pa.int64()),
-        **{f"{name}_sd": column([each.spread(name) for each in every]) for name in DIMENSIONS},
-    }
-    header = {
-        "format": LABELS_FORMAT,
-        "schema_version": LABELS_SCHEMA_VERSION,
-        "provenance": dict(labels.provenance),
-        **_found_by(labels.sessions),
-    }
-    write_table(path, pa.table(arrays), header, overwrite=overwrite)
-    return len(names)
-
-
-def _found_by(sessions: Iterable[str]) -> dict[str, Any]:
-    """Return what withdrawal looks for: the table itself is compressed."""
-    return {"mark": DERIVED_MARK, "sessions": sorted(sessions)}
 
 
 def _check_known(values: NDArray[np.float64], path: Path) -> None:

@@ -1,7 +1,7 @@
 """Columns of Parquet files, checked as they are read: names, times, ratings."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from capture.files import atomic_output
 
 from .errors import AnnotationError
+from .mark import DERIVED_MARK
 from .strict_csv import MAX_TIME_S, NS_PER_S
 
 MAX_ROWS = 100_000_000
@@ -42,6 +43,11 @@ def write_table(path: Path, table: Any, header: Mapping[str, Any], *, overwrite:
         pq.write_table(
             table.replace_schema_metadata({_METADATA_KEY: text}), partial, compression="zstd"
         )
+
+
+def found_by(sessions: Iterable[str]) -> dict[str, Any]:
+    """Return what withdrawal looks for: the table itself is compressed."""
+    return {"mark": DERIVED_MARK, "sessions": sorted(sessions)}
 
 
 def read_columns(
@@ -152,12 +158,18 @@ def read_times(column: Any, path: Path) -> NDArray[np.int64]:
     return times  # type: ignore[no-any-return]
 
 
-def read_ratings(column: Any, path: Path, scale: float) -> NDArray[np.float64]:
-    """Check a column of ratings within ±`scale`; nulls become NaN."""
+def read_numbers(column: Any, path: Path, name: str) -> NDArray[np.float64]:
+    """Check a column of numbers; nulls become NaN."""
     pa = import_pyarrow()
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise AnnotationError(f"{path}: column value holds {column.type}, expected numbers")
+        raise AnnotationError(f"{path}: column {name} holds {column.type}, expected numbers")
     values: NDArray[np.float64] = column.to_numpy().astype(np.float64)
+    return values
+
+
+def read_ratings(column: Any, path: Path, scale: float) -> NDArray[np.float64]:
+    """Check a column of ratings within ±`scale`; nulls become NaN."""
+    values = read_numbers(column, path, "value")
     known = values[~np.isnan(values)]
     if np.any(np.abs(known) > scale):
         raise AnnotationError(

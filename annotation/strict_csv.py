@@ -211,5 +211,6 @@ def _rows(
 
 def format_time_s(time_ns: int) -> str:
     """Write nanoseconds as seconds without losing any: the reader gets the same integer back."""
-    seconds, rest = divmod(int(time_ns), NS_PER_S)
-    return f"{seconds}.{rest:09d}".rstrip("0").rstrip(".") if rest else str(seconds)
+    seconds, rest = divmod(abs(int(time_ns)), NS_PER_S)
+    sign = "-" if time_ns < 0 else ""
+    return sign + (f"{seconds}.{rest:09d}".rstrip("0") if rest else str(seconds))

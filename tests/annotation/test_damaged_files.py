@@ -27,6 +27,7 @@ READERS = {
     "afew.json": load_afew_va,
     "wide.csv": load_wide_csv,
     "ceap.json": load_ceap,
+    "gold.parquet": load_labels,
     "table.parquet": lambda path: (load_traces_parquet(path, scale=10.0), read_header(path)),
 }
 
@@ -46,6 +47,7 @@ def whole(tmp_path_factory):
     (folder / "r" / "valence" / "S01.csv").rename(folder / "wide.csv")
     gold = Labels({"S01": SessionLabels(TIME_NS, *np.zeros((2, 6)), np.full(6, 2))}, {"a": [1]})
     save_labels(folder / "labels.csv", gold)
+    export_labels(gold, folder / "gold.parquet", "parquet", rate_hz=25.0)
     export_labels(gold, folder / "j", "afew-va", rate_hz=25.0)
     (folder / "j" / "S01.json").rename(folder / "afew.json")
     (folder / "ceap.json").write_text(CEAP)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from annotation import parquet_columns
 from annotation.errors import AnnotationError
-from annotation.labels import Labels, SessionLabels
-from annotation.parquet import load_traces_parquet, save_labels_parquet, save_ratings_parquet
+from annotation.labels import Labels, SessionLabels, is_labels, load_labels
+from annotation.labels_parquet import save_labels_parquet
+from annotation.parquet import load_traces_parquet, save_ratings_parquet
 from annotation.sources import Ratings
 from annotation.trace import Trace
 
@@ -75,6 +76,67 @@ def test_labels(tmp_path):
     assert table.column("valence_sd").to_pylist() == [None, None]
     assert table.column("n_raters").to_pylist() == [2, 0]
     assert json.loads(table.schema.metadata[b"mavfer"])["provenance"] == {"method": "mean"}
+
+
+label = st.floats(-1, 1) | st.just(float("nan"))
+
+
+@st.composite
+def label_sets(draw):
+    sessions = {}
+    for name in draw(st.sets(names, min_size=1, max_size=3)):
+        times = sorted(draw(st.sets(st.integers(0, 10**13), min_size=1, max_size=5)))
+        n = len(times)
+        value, other = (np.array(draw(st.lists(label, min_size=n, max_size=n))) for _ in range(2))
+        count = np.array(draw(st.lists(st.integers(0, 9), min_size=n, max_size=n)))
+        spread = np.array(
+            draw(st.lists(st.floats(0, 2) | label.filter(np.isnan), min_size=n, max_size=n))
+        )
+        sessions[name] = SessionLabels(np.array(times), value, other, count, spread, spread)
+    return Labels(sessions, {"options": {"lag_s": 0.5}})
+
+
+@settings(max_examples=40)
+@given(labels=label_sets())
+def test_labels_come_back_to_the_bit(labels, tmp_path_factory):
+    path = tmp_path_factory.mktemp("parquet") / "labels.parquet"
+    save_labels_parquet(path, labels)
+    assert is_labels(path)
+    loaded = load_labels(path)
+    assert loaded.provenance == labels.provenance
+    assert set(loaded.sessions) == set(labels.sessions)
+    for name, each in labels.sessions.items():
+        other = loaded.sessions[name]
+        assert np.array_equal(each.time_ns, other.time_ns)
+        assert np.array_equal(each.n_raters, other.n_raters)
+        for dimension in ("valence", "arousal"):
+            assert np.array_equal(each.values(dimension), other.values(dimension), equal_nan=True)
+            assert np.array_equal(each.spread(dimension), other.spread(dimension), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"valence": [0.1, 1.5]}, "valence is 1.5, expected -1 to 1"),
+        ({"valence": [0.1, float("inf")]}, "valence is inf"),
+        ({"n_raters": [1, None]}, "n_raters needs 0, 1, 2"),
+        ({"n_raters": [1, -1]}, "n_raters is -1"),
+        ({"n_raters": [1, 1.5]}, "n_raters needs 0, 1, 2"),
+        ({"valence_sd": [0.1, -0.1]}, "valence_sd is -0.1"),
+        ({"time_ns": [0, 0]}, "session S has two labels at 0 s"),
+        ({"session": ["S", None]}, "column session has 1 rows without a name"),
+        ({"arousal": ["a", "b"]}, "column arousal holds string"),
+        ({"arousal": None}, "has no column 'arousal'"),
+    ],
+)
+def test_labels_that_cannot_be_meant_are_refused(tmp_path, changed, complaint):
+    table = {"session": ["S", "S"], "time_ns": [0, 1], "valence": [0.1, 0.2]}
+    table |= {"arousal": [0.1, None], "n_raters": [3, 3], **changed}
+    path = tmp_path / "labels.parquet"
+    pq.write_table(pa.table({k: v for k, v in table.items() if v is not None}), path)
+    with pytest.raises(AnnotationError, match=complaint) as caught:
+        load_labels(path)
+    assert "labels.parquet" in str(caught.value)
 
 
 def columns(**changed):
