@@ -27,8 +27,8 @@ class SpatialSoftmax(nn.Module):
             self.gain = nn.Parameter(torch.tensor(_INITIAL_GAIN))
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Map (T, B, 1, H, W) logits to (T, B, 1, H, W) attention."""
-        flat = logits.flatten(2)
+        """Map (T, B, 1, H, W) logits to (T, B, 1, H, W) attention, at least in float32."""
+        flat = logits.flatten(2).to(torch.promote_types(logits.dtype, torch.float32))
         if self.kind == "standardise":
             centred = flat - flat.mean(-1, keepdim=True)
             variance = (centred * centred).mean(-1, keepdim=True)

@@ -4,6 +4,9 @@ Automatic differentiation of the loop computes the weights' gradient once a step
 pieces up. Written by hand, the loop backwards in time only carries the states' gradients; each
 weight's gradient is then one convolution over the images of all steps. The values are the same
 (tests/model/test_convlstm.py holds both against an explicit loop of eq. 1 in double precision).
+
+Under autocast the convolutions run in the half type and everything that is carried from step to
+step stays float32, forwards and backwards.
 """
 
 from typing import Any, NamedTuple
@@ -42,6 +45,7 @@ def scan(gates_x: Tensor, weight_h: Tensor, peephole: Peephole) -> Tensor:
     Returns
     -------
     (T, B, h, H, W)
+        Of the type of `weight_h`.
     """
     hidden: Tensor = _Scan.apply(gates_x, weight_h, peephole.convolution, peephole.hadamard)  # type: ignore[no-untyped-call]  # autograd.Function.apply is untyped in torch
     return hidden
@@ -58,18 +62,25 @@ class _Scan(torch.autograd.Function):
     ) -> Tensor:
         steps, batch, n_gates, height, width = gates_x.shape
         h = n_gates // 4
+        # Autocast does not reach backward, so types are chosen here: `narrow` for convolutions,
+        # the weights' own for what is carried. They are the same without autocast.
+        narrow, wide = gates_x.dtype, weight_h.dtype
         # The gates are made in place in one copy: after the loop it holds i, f, o and candidate.
-        gates = gates_x.clone()
+        gates = gates_x.to(wide, copy=True)
         cells = gates.new_empty(steps, batch, h, height, width)
         cells_tanh = torch.empty_like(cells)
         hidden = torch.empty_like(cells)
+        kernel_h = weight_h.to(narrow)
+        kernel_c = None if weight_c is None else weight_c.to(narrow)
         for t in range(steps):
             gate = gates[t]
             i, f, o, candidate = torch.split(gate, h, 1)
             if t:
-                gate += functional.conv2d(hidden[t - 1], weight_h, padding=1)
-                if weight_c is not None:
-                    gate[:, : 2 * h] += functional.conv2d(cells[t - 1], weight_c, padding=1)
+                gate += functional.conv2d(hidden[t - 1].to(narrow), kernel_h, padding=1)
+                if kernel_c is not None:
+                    gate[:, : 2 * h] += functional.conv2d(
+                        cells[t - 1].to(narrow), kernel_c, padding=1
+                    )
                 elif weight_peephole is not None:
                     i.addcmul_(weight_peephole[0], cells[t - 1])
                     f.addcmul_(weight_peephole[1], cells[t - 1])
@@ -83,6 +94,7 @@ class _Scan(torch.autograd.Function):
             o.sigmoid_()
             torch.tanh(cells[t], out=cells_tanh[t])
             torch.mul(o, cells_tanh[t], out=hidden[t])
+        ctx.narrow = narrow
         ctx.save_for_backward(gates, cells, cells_tanh, hidden, weight_h, weight_c, weight_peephole)
         return hidden
 
@@ -90,10 +102,10 @@ class _Scan(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gates, cells, cells_tanh, hidden, weight_h, weight_c, weight_peephole = ctx.saved_tensors
         (d_hidden,) = gradients
-        steps, h = cells.shape[0], cells.shape[2]
+        steps, h, narrow = cells.shape[0], cells.shape[2], ctx.narrow
         # Transposed convolutions as plain ones: channels swapped, kernels turned by 180 degrees.
-        back_h = weight_h.transpose(0, 1).flip(2, 3).contiguous()
-        back_c = None if weight_c is None else weight_c.transpose(0, 1).flip(2, 3).contiguous()
+        back_h = _turned(weight_h, narrow)
+        back_c = None if weight_c is None else _turned(weight_c, narrow)
         # Local derivatives of all steps at once; the loop below multiplies them into d_gates.
         i, f, o, candidate = gates.split(h, 2)
         d_gates = torch.empty_like(gates)
@@ -120,30 +132,46 @@ class _Scan(torch.autograd.Function):
             torch.mul(d_cell, d_candidate[t], out=step[:, 3 * h :])
             if not t:
                 break
-            d_h = functional.conv2d(step, back_h, padding=1).add_(d_hidden[t - 1])
+            d_h = d_hidden[t - 1] + functional.conv2d(step.to(narrow), back_h, padding=1)
             d_c = d_cell.mul_(f[t])
             if back_c is not None:
-                d_c += functional.conv2d(step[:, : 2 * h], back_c, padding=1)
+                d_c += functional.conv2d(step[:, : 2 * h].to(narrow), back_c, padding=1)
             elif weight_peephole is not None:
                 d_c.addcmul_(step[:, :h], weight_peephole[0])
                 d_c.addcmul_(step[:, h : 2 * h], weight_peephole[1])
         later = d_gates[1:].flatten(0, 1)
-        d_weight_h = _weight_gradient(later, hidden[:-1].flatten(0, 1), weight_h)
+        d_weight_h = _weight_gradient(later, hidden[:-1].flatten(0, 1), weight_h, narrow)
         d_weight_c = d_weight_peephole = None
         if weight_c is not None:
-            d_weight_c = _weight_gradient(later[:, : 2 * h], cells[:-1].flatten(0, 1), weight_c)
+            d_weight_c = _weight_gradient(
+                later[:, : 2 * h], cells[:-1].flatten(0, 1), weight_c, narrow
+            )
         if weight_peephole is not None:
             d_weight_peephole = torch.empty_like(weight_peephole)
             d_weight_peephole[-1] = (d_gates[:, :, 2 * h : 3 * h] * cells).sum((0, 1))
             if weight_c is None:
                 d_weight_peephole[0] = (d_gates[1:, :, :h] * cells[:-1]).sum((0, 1))
                 d_weight_peephole[1] = (d_gates[1:, :, h : 2 * h] * cells[:-1]).sum((0, 1))
-        return d_gates, d_weight_h, d_weight_c, d_weight_peephole
+        return d_gates.to(narrow), d_weight_h, d_weight_c, d_weight_peephole
 
 
-def _weight_gradient(d_output: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """Return the gradient of a padded 3x3 convolution's weight."""
+def _turned(weight: Tensor, narrow: torch.dtype) -> Tensor:
+    return weight.transpose(0, 1).flip(2, 3).to(narrow).contiguous()
+
+
+def _weight_gradient(d_output: Tensor, x: Tensor, weight: Tensor, narrow: torch.dtype) -> Tensor:
+    """Return the gradient of a padded 3x3 convolution's weight, computed in `narrow`."""
     gradient: Tensor = torch.ops.aten.convolution_backward(
-        d_output, x, weight, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [False, True, False]
+        d_output.to(narrow),
+        x.to(narrow),
+        weight.to(narrow),
+        None,
+        [1, 1],
+        [1, 1],
+        [1, 1],
+        False,
+        [0, 0],
+        1,
+        [False, True, False],
     )[1]
-    return gradient
+    return gradient.to(weight.dtype)

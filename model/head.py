@@ -11,7 +11,11 @@ _STAGES = 4
 
 
 def scores_of(values: Tensor, config: ModelConfig) -> Tensor:
-    """Bound the outputs of the last layer to [-1, 1]; logits of categories stay as they are."""
+    """Bound the outputs of the last layer to [-1, 1]; logits of categories stay as they are.
+
+    Scores are float32 where autocast computed the last layer in a half type.
+    """
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
     return values if config.categorical else torch.tanh(values)
 
 

@@ -129,7 +129,7 @@ class RecurrentAttentionNetwork(AttentionNetwork):
         """
         volume = clip.permute(1, 2, 0, 3, 4)  # (B, 3, 16, 96, 96)
         x = torch.relu(self.features(volume))  # X', (B, 32, 16, 96, 96)
-        attended = x * attention.permute(1, 2, 0, 3, 4)  # X'' (eq. 4)
+        attended = x * attention.permute(1, 2, 0, 3, 4).to(x.dtype)  # X'' (eq. 4)
         score: Tensor = self.head(attended)
         return score
 

@@ -30,9 +30,6 @@ class Network(nn.Module):
     Attributes
     ----------
     config : ModelConfig
-    checkpointing : bool
-        Compute activations again backwards instead of keeping them: less memory, more time, equal
-        values. Only networks with an attention branch and 3D heads make use of it.
 
     Parameters
     ----------
@@ -42,7 +39,6 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.checkpointing = False
 
     @property
     @abstractmethod
