@@ -53,7 +53,7 @@ class RidgeRegression(Network):
 
     def forward(self, clips: Mapping[str, Tensor]) -> Prediction:
         """Predict a batch of clips (T, B, C, H, W)."""
-        return Prediction(self.linear(self.describe(clips)).clamp(-1, 1))
+        return Prediction(self.linear(self.describe(clips)).to(self.linear.weight).clamp(-1, 1))
 
     @torch.no_grad()
     def fit(

@@ -4,6 +4,8 @@ Every sum is a loop: over steps, gates, guides, taps of kernels, pixels of pools
 shared with the package except the weights, which are read by name.
 """
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -11,17 +13,16 @@ Weights = dict[str, Tensor]
 
 
 def convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Convolve (B, C, ...) with an odd kernel, zeros outside: one tap of the kernel at a time."""
+    """Convolve (B, C, ...) with an odd kernel, zeros outside: what each tap sees, weighed."""
     size, kernel = x.shape[2:], weight.shape[2:]
     padded = x.new_zeros(*x.shape[:2], *(n + k - 1 for n, k in zip(size, kernel, strict=True)))
     inside = tuple(slice(k // 2, k // 2 + n) for n, k in zip(size, kernel, strict=True))
     padded[(slice(None), slice(None), *inside)] = x
-    total = x.new_zeros(x.shape[0], weight.shape[0], *size)
-    for tap in torch.cartesian_prod(*(torch.arange(k) for k in kernel)).reshape(-1, len(kernel)):
-        window = tuple(slice(int(k), int(k) + n) for k, n in zip(tap, size, strict=True))
-        seen = padded[(slice(None), slice(None), *window)]
-        at_tap = weight[(slice(None), slice(None), *(int(k) for k in tap))]
-        total = total + torch.einsum("oc,bc...->bo...", at_tap, seen)
+    seen = []
+    for tap in itertools.product(*(range(k) for k in kernel)):
+        window = tuple(slice(k, k + n) for k, n in zip(tap, size, strict=True))
+        seen.append(padded[(slice(None), slice(None), *window)])
+    total = torch.einsum("ock,kbc...->bo...", weight.flatten(2), torch.stack(seen))
     if bias is not None:
         total = total + bias.reshape(1, -1, *[1] * len(size))
     return total
@@ -30,8 +31,8 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 def pooled(x: Tensor, steps: tuple[int, ...]) -> Tensor:
     """Take the largest of each block of pixels."""
     parts = []
-    for offset in torch.cartesian_prod(*(torch.arange(k) for k in steps)).reshape(-1, len(steps)):
-        window = tuple(slice(int(o), None, k) for o, k in zip(offset, steps, strict=True))
+    for offset in itertools.product(*(range(k) for k in steps)):
+        window = tuple(slice(o, None, k) for o, k in zip(offset, steps, strict=True))
         parts.append(x[(slice(None), slice(None), *window)])
     return torch.stack(parts).amax(0)
 
