@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import torch
+from torch import nn
+
 from .catalogue import Architecture
 from .config import ModelConfig
 from .head_network import FrameHeadNetwork, HeadNetwork
@@ -40,4 +43,12 @@ def construct(config: ModelConfig) -> Network:
 
     To train, use `model.initialise.build_network`; this is for weights that are loaded next.
     """
-    return _BUILDERS[config.architecture](config)
+    network = _BUILDERS[config.architecture](config)
+    # Convolutions on CPU and GPU are fastest on channels-last weights and images; linear layers
+    # and the per-pixel peepholes are not images.
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub knows only channels_last
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
+    return network

@@ -67,7 +67,8 @@ class _Scan(torch.autograd.Function):
         narrow, wide = gates_x.dtype, weight_h.dtype
         # The gates are made in place in one copy: after the loop it holds i, f, o and candidate.
         gates = gates_x.to(wide, copy=True)
-        cells = gates.new_empty(steps, batch, h, height, width)
+        # Channels last, as the convolutions leave the gates.
+        cells = gates.new_empty(steps, batch, height, width, h).permute(0, 1, 4, 2, 3)
         cells_tanh = torch.empty_like(cells)
         hidden = torch.empty_like(cells)
         kernel_h = weight_h.to(narrow)

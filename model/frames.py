@@ -55,7 +55,7 @@ class FrameNetwork(Network):
 
     def forward(self, clips: Mapping[str, Tensor]) -> Prediction:
         """Predict a batch of clips (T, B, C, H, W)."""
-        features = self.describe_clip(clips[self.config.target])
+        features = self.kept_small(self.describe_clip, clips[self.config.target])
         if self.memory is not None:
             features, _ = self.memory(features)
         return Prediction(read_out(scores_of(self.output(features), self.config), self.config))

@@ -39,7 +39,11 @@ class HeadNetwork(Network):
         """Predict a batch of clips (T, B, C, H, W)."""
         stacked = torch.cat([clips[name] for name in self.config.modalities], 2)
         volume = stacked.permute(1, 2, 0, 3, 4)  # (B, C, T, H, W)
-        return Prediction(self.head(torch.relu(self.features(volume))))
+        return Prediction(self.kept_small(self._recognise, volume))
+
+    def _recognise(self, volume: Tensor) -> Tensor:
+        score: Tensor = self.head(torch.relu(self.features(volume)))
+        return score
 
 
 class FrameHeadNetwork(FrameNetwork):

@@ -96,12 +96,13 @@ class RecurrentAttentionNetwork(AttentionNetwork):
         forget = None
         if self.config.forget_input == "thermal":
             forget = guide_states["thermal"]
-        features = self.target.encode(clips[self.config.target])  # (T, B, 128, 12, 12)
+        features = self.kept_small(self.target.encode, clips[self.config.target])
         states: list[Tensor] = []
         for layer in range(_LSTM_LAYERS):
             x = self.target.layer_input(layer, features, states)
             states.append(
-                self.target.lstms[layer](
+                self.kept_small(
+                    self.target.lstms[layer],
                     x,
                     [entries[layer].state for entries in guide_states.values()],
                     None if forget is None else forget[layer].entering,
@@ -112,11 +113,11 @@ class RecurrentAttentionNetwork(AttentionNetwork):
 
     def _guide_states(self, name: str, clip: Tensor) -> list["_GuideLayer"]:
         stream = cast(Stream, self.guides[name])
-        features = stream.encode(clip)
+        features = self.kept_small(stream.encode, clip)
         layers: list[_GuideLayer] = []
         for layer in range(_LSTM_LAYERS):
             x = stream.layer_input(layer, features, [entry.state for entry in layers])
-            layers.append(_GuideLayer(x, stream.lstms[layer](x)))
+            layers.append(_GuideLayer(x, self.kept_small(stream.lstms[layer], x)))
         return layers
 
     def recognise(self, clip: Tensor, attention: Tensor) -> Tensor:
@@ -127,6 +128,10 @@ class RecurrentAttentionNetwork(AttentionNetwork):
         clip : (T, B, C, H, W) float
         attention : (T, B, 1, H, W) float
         """
+        score: Tensor = self.kept_small(self._recognise, clip, attention)
+        return score
+
+    def _recognise(self, clip: Tensor, attention: Tensor) -> Tensor:
         volume = clip.permute(1, 2, 0, 3, 4)  # (B, 3, 16, 96, 96)
         x = torch.relu(self.features(volume))  # X', (B, 32, 16, 96, 96)
         attended = x * attention.permute(1, 2, 0, 3, 4).to(x.dtype)  # X'' (eq. 4)

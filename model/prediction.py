@@ -1,10 +1,12 @@
 """What every network is to the rest of the package: clips in, scores out."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .config import ModelConfig
 
@@ -30,6 +32,9 @@ class Network(nn.Module):
     Attributes
     ----------
     config : ModelConfig
+    checkpointing : bool
+        Training computes activations again backwards instead of keeping them: less memory, more
+        time, equal values.
 
     Parameters
     ----------
@@ -39,6 +44,13 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.checkpointing = False
+
+    def kept_small(self, part: Callable[..., Any], *inputs: Any) -> Any:
+        """Call a part of the network, which keeps only its inputs where `checkpointing` is set."""
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(part, *inputs, use_reentrant=False)
+        return part(*inputs)
 
     @property
     @abstractmethod

@@ -103,3 +103,35 @@ def test_presets_build(name: str, architecture: Architecture) -> None:
 def test_networks_of_one_modality_refuse_more(architecture: Architecture) -> None:
     with pytest.raises(ModelError, match="takes one modality"):
         tiny(architecture, modalities=("color", "depth"))
+
+
+@pytest.mark.parametrize(
+    "architecture", ["mran", "spatial", "early_fusion", "khorrami_cnn_rnn", "lgbp_top_lstm"]
+)
+def test_checkpointing_changes_no_bit(architecture: Architecture) -> None:
+    network = build_network(tiny(architecture, dropout=0.5), seed=3, initialisation="he")
+    x = clips(network.config)
+    results = []
+    for checkpointing in (False, True):
+        network.checkpointing = checkpointing
+        network.zero_grad()
+        torch.manual_seed(0)  # the same dropout
+        score = network(x).score
+        score.sum().backward()
+        results.append([score.detach(), *(p.grad.clone() for p in network.parameters())])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_convolutions_run_channels_last() -> None:
+    # Memory formats are lost silently, and with them a fifth of the speed.
+    network = build_network(tiny("mran", width=1 / 4))
+    formats = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.register_forward_hook(
+                lambda _m, _i, out: formats.append(
+                    out.is_contiguous(memory_format=torch.channels_last_3d)
+                )
+            )
+    network(clips(network.config))
+    assert formats == [True] * 5
