@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .config import LOCAL
 from .course import StageProgress
 from .manifest import Manifest, RecordingSummary, StreamSummary
 from .messages import Status, StreamStatus
@@ -139,7 +140,8 @@ def _recording_text(name: str, recording: RecordingSummary) -> str:
     sync = "no clock probes"
     if clock is not None and clock.uncertainty_ns is not None:
         sync = f"clock ±{clock.uncertainty_ns / 1e3:.0f} us over {clock.n_probes} probes"
-    where = recording.file if recording.present else f"{recording.file} on {recording.address}"
+    away = "no file" if recording.address == LOCAL else f"{recording.file} on {recording.address}"
+    where = recording.file if recording.present else away
     return f"  {name}: {recording.status}, {where}, {sync}"
 
 

@@ -162,9 +162,10 @@ def reopen_session(
         raise ControlError(f"{path} was told to stop already", remedy=close)
     now = HostIdentity.read()
     if now.boot_id != manifest.host.boot_id:
+        there = manifest.host.hostname
+        where = "before its last start" if there == now.hostname else "not on this machine"
         raise ControlError(
-            f"{path} was begun on {manifest.host.hostname} before its last start: the clock of its "
-            "times is gone",
+            f"{path} was begun on {there}, {where}: the clock that its times are on is not here",
             remedy=f"{close}, then begin a new session",
         )
     if manifest.rig != encode(rig):
