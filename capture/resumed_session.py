@@ -189,13 +189,20 @@ def rig_of(path: Path) -> RigConfig:
 
 
 def _plan(path: Path, manifest: Manifest) -> SessionPlan:
-    protocol = manifest.protocol
+    where = f"{path}: protocol"
+    protocol = None
+    if manifest.protocol is not None:
+        protocol = _decoded(Protocol, manifest.protocol, where)
+    known = {stage.name for stage in protocol.stage} if protocol else set()
+    for mark in manifest.marks:
+        if mark.kind == "stage" and mark.label not in known:
+            raise RecordingError(f"{where} has no stage {mark.label!r}, which was marked")
     return SessionPlan(
         subject=manifest.subject,
         kind=manifest.kind,
         consent=manifest.consent,
         duration_s=manifest.planned_duration_s,
-        protocol=None if protocol is None else _decoded(Protocol, protocol, f"{path}: protocol"),
+        protocol=protocol,
     )
 
 

@@ -19,7 +19,8 @@ from capture.client import DaemonClient
 from capture.close_session import close_session
 from capture.config import RigConfig, load_rig_config
 from capture.controller import Controller
-from capture.errors import ControlError, RecordingError
+from capture.course import SessionMark
+from capture.errors import CaptureError, ControlError, RecordingError
 from capture.gather import gather_session
 from capture.manifest import RecordingSummary, read_manifest
 from capture.record_session import resume_session
@@ -300,6 +301,14 @@ def test_sessions_that_cannot_be_resumed(tmp_path: Path) -> None:
         with pytest.raises(ControlError, match=complaint):
             reopen_session(path, rig_of(path))
         assert (path / "session.json").read_bytes() == before
+    for changes, complaint in (
+        ({"planned_duration_s": -1.0}, "duration of -1 s"),
+        ({"protocol": {"name": "p"}}, "protocol: stage is missing"),
+        ({"marks": (SessionMark("stage", "calm", 1),)}, "has no stage 'calm', which was marked"),
+    ):
+        path = _session(tmp_path, **begun, **changes)
+        with pytest.raises(CaptureError, match=complaint):
+            reopen_session(path, rig_of(path))
     path = _session(tmp_path, **begun)
     other = RigConfig.simulated(subject_seed=9)
     with pytest.raises(ControlError, match="the rig 'simulated' as it was then"):
