@@ -9,9 +9,7 @@ from typing import Any
 
 from capture.files import all_or_none, atomic_output, write_text_atomic
 from capture.frame import Modality
-from capture.manifest import Consent
 from capture.names import check_name
-from capture.structure import decode
 from capture.terminal import OnProgress
 
 from ..errors import AnnotationError
@@ -99,19 +97,6 @@ def add_video(
         }
         _write_manifest(manifest, facts, source)
         return _insert(project, facts, source.rate_hz)
-
-
-def consent_of(file: Path) -> Consent:
-    """Read from a video's manifest what its subject agreed to; files from elsewhere do not say."""
-    manifest = file.with_suffix(".json")
-    try:
-        source = json.loads(manifest.read_text(encoding="utf-8"))["source"]
-        said = source.get("consent")
-        return Consent() if said is None else decode(Consent, said, where=str(manifest))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise AnnotationError(
-            f"{manifest} cannot be read: {error}", remedy="restore it from a copy"
-        ) from error
 
 
 def _require_new(project: Project, name: str) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from capture.manifest import Consent
 
 from ..errors import AnnotationError
-from ..project.add_video import consent_of
+from ..project.consent import consent_of
 from ..project.derive import derive
 from ..project.file_hash import sha256_of
 from ..project.people import Identity, Rater, note, prolong

@@ -99,13 +99,14 @@ def test_a_clip_is_rated_by_mouse_with_a_reload_in_the_middle(
         return box["x"] + box["width"] / 3, box["y"] + box["height"] * (10 - value) / 20
 
     page.mouse.click(*point(-5))
+    page.click(".speed[data-speed='0.5']")
     page.click("#play")
     rating.play_until(30)
     page.mouse.move(*point(-5))
     page.mouse.down()
     page.mouse.move(*point(6), steps=6)
     page.mouse.up()
-    rating.play_until(75)
+    rating.play_until(68)
     before = moves(served, task)
     page.reload()
     rating.ready()
@@ -137,7 +138,7 @@ def test_the_server_is_killed_in_the_middle(
     rating = rate(served)
     rating.open(task)
     page = rating.page
-    rating.press("ArrowUp", "Space")
+    rating.press("ArrowUp", "1", "Space")
     rating.play_until(20)
     served.kill()
     rating.press("ArrowUp")
