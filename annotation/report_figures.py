@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from .labels import Labels, SessionLabels
@@ -55,7 +56,8 @@ def distribution_figure(labels: Labels, path: Path) -> None:
                 norm=LogNorm(vmin=1),
                 cmap="YlGnBu",
             )
-            bar = figure.colorbar(image, ax=axes, shrink=0.8, label="frames")
+            plain = FuncFormatter(lambda value, _: f"{value:g}")
+            bar = figure.colorbar(image, ax=axes, shrink=0.8, label="frames", format=plain)
             bar.outline.set_visible(False)
         axes.axhline(0, color=_SOFT, linewidth=0.7)
         axes.axvline(0, color=_SOFT, linewidth=0.7)
@@ -142,16 +144,17 @@ def fan_figure(
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(10.4, 1.95 * len(sessions)), dpi=_DPI, layout="constrained")
         grid = figure.subplots(len(sessions), 2, squeeze=False, sharey=True)
+        everyone = sorted({trace.rater for trace in traces})
+        color_of = {n: _RATER_COLORS[k % len(_RATER_COLORS)] for k, n in enumerate(everyone)}
         raters = sorted({trace.rater for trace in traces if trace.session in sessions})
         for row, session in zip(grid, sessions, strict=True):
             for axes, dimension in zip(row, DIMENSIONS, strict=True):
                 mine = [t for t in traces if (t.session, t.dimension) == (session, dimension)]
                 for trace in mine:
-                    color = _RATER_COLORS[raters.index(trace.rater) % len(_RATER_COLORS)]
                     axes.plot(
                         trace.time_ns / NS_PER_S,
                         10 / scale * trace.value,
-                        color=color,
+                        color=color_of[trace.rater],
                         linewidth=0.8,
                         drawstyle="steps-post",
                     )
@@ -163,8 +166,8 @@ def fan_figure(
         for axes in grid[-1]:
             axes.set_xlabel("seconds")
         handles = [
-            Line2D([], [], color=_RATER_COLORS[k % len(_RATER_COLORS)], label=name)
-            for k, name in enumerate(raters[: len(_RATER_COLORS)])
+            Line2D([], [], color=color_of[name], label=name)
+            for name in raters[: len(_RATER_COLORS)]
         ]
         handles.append(Line2D([], [], color=_INK, linewidth=2, label="gold ± sd"))
         figure.legend(

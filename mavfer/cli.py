@@ -7,13 +7,14 @@ from typing import TypeAlias
 
 from capture import terminal
 
-from .commands import check, export, importing, stats, withdraw
+from .commands import browse, check, export, importing, stats, withdraw
 
 _EPILOG = """\
 examples:
   mavfer info sessions/20260301-101500_S01
   mavfer info store.h5 --json
   mavfer check store.h5
+  mavfer browse store.h5 -o look
   mavfer stats store.h5 -o statistics
   mavfer export store store.h5 -o shared.h5 --purpose share
   mavfer import recola AVEC2016 -o recola.h5
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     importing.add(commands)
     check.add(commands)
+    browse.add(commands)
     stats.add(commands)
     export.add(commands)
     simulate = commands.add_parser(

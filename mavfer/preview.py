@@ -1,5 +1,6 @@
 """A contact sheet of a clip store: what the aligned crops look like."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from capture.files import atomic_output
 
+from .derived import DERIVED_MARK, png_with_text
 from .store import ClipStore, open_store
 
 _MAX_VIDEOS = 24
@@ -29,15 +31,21 @@ def write_contact_sheet(store_path: Path, path: Path, *, overwrite: bool = False
     """Draw the store's contact sheet into the PNG file `path`."""
     with open_store(store_path) as store:
         sheet = contact_sheet(store)
+        about = f"{DERIVED_MARK} {' '.join(store.videos)}"
     _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     with atomic_output(path, overwrite=overwrite) as partial:
-        partial.write_bytes(png.tobytes())
+        partial.write_bytes(png_with_text(png.tobytes(), "Comment", about))
 
 
-def contact_sheet(store: ClipStore) -> Picture:
+def contact_sheet(store: ClipStore, video_ids: Sequence[str] | None = None) -> Picture:
     """Draw videos as rows and moments as columns, the modalities of a moment side by side.
 
-    At most 24 videos, evenly chosen. Crops without a detected face have a red frame.
+    Crops without a detected face have a red frame.
+
+    Parameters
+    ----------
+    video_ids : sequence of str, optional
+        Default: at most 24 of the store, evenly chosen.
 
     Returns
     -------
@@ -45,6 +53,8 @@ def contact_sheet(store: ClipStore) -> Picture:
     """
     ids = [video.id for video in store.videos.values() if video.n_frames]
     chosen = [ids[i] for i in _spread(len(ids), _MAX_VIDEOS)]
+    if video_ids is not None:
+        chosen = [video_id for video_id in video_ids if store.videos[video_id].n_frames]
     rows = [_video_row(store, video_id) for video_id in chosen]
     if not rows:
         return np.full((store.crop_px, store.crop_px, 3), _BACKGROUND, np.uint8)
