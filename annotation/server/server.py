@@ -62,6 +62,11 @@ def serve_project(
             remedy="pass --certificate and --key, or put a proxy in front: "
             "docs/how-to/annotation-server.md",
         )
+    if ipaddress.ip_address(host).is_unspecified and not url:
+        raise AnnotationError(
+            f"{host} is every address of this machine: which one do raters type?",
+            remedy="pass --url https://rate.lab.example",
+        )
     with _listen(host, port) as listening:
         gate = Gate(url or _own_url(host, listening.getsockname()[1], tls))
         config = uvicorn.Config(

@@ -83,6 +83,10 @@ def test_a_study_from_the_command_line(
         (["link", "{study}", "R9"], "there is no rater R9"),
         (["serve", "{study}", "--host", "0.0.0.0"], "without TLS would show faces"),
         (["serve", "{study}", "--host", "lab"], "is no address"),
+        (
+            ["serve", "{study}", "--host", "0.0.0.0", "--certificate", "x", "--key", "y"],
+            "which one do raters type",
+        ),
         (["serve", "{study}", "--port", "99999"], "cannot listen"),
         (["serve", "{study}", "--certificate", "x.pem"], "both --certificate and --key"),
         (

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -370,6 +371,33 @@ def test_the_frame_the_page_believes_in_is_the_one_on_the_screen(
                 "t => document.getElementById('clock').textContent !== t", arg=before
             )
             assert page.inner_text("#clock") == f"frame {page.evaluate('onScreen()') + 1} of 90"
+
+
+def test_a_newcomer_reads_the_instructions_and_practises_first(
+    make_served: Callable[..., Served], browser: Any
+) -> None:
+    served = make_served(practice=True)
+    rating = Rating(served, browser.new_context(viewport={"width": 1280, "height": 720}), "R1")
+    page = rating.page
+    page.goto(served.rater_link("R1"))
+    page.click("#start")
+    page.click("text=Read the instructions")
+    page.wait_for_selector("text=How to rate")
+    page.click("#understood")
+    page.wait_for_selector("#tasks tr")
+    assert page.locator("#tasks td", has_text="after the practice").count() == 2
+    assert page.locator("#tasks a").count() == 2
+    page.click("text=Practise")
+    rating.ready()
+    assert page.is_visible("#practice")
+    assert page.is_visible("#hint")
+    rating.press("0")
+    assert page.is_hidden("#hint")
+    rating.saved()
+    page.goto(f"{served.origin}/rate/{served.task('R1', number=1)}")
+    page.wait_for_selector("text=do the practice first")
+    rating.context.close()
+    assert rating.mistakes == []
 
 
 def test_a_frozen_server_is_noticed(
