@@ -222,6 +222,10 @@ def make_table(
         if not row.specs or failed:
             continue
         found = [read_scores(spec, plan.root, ("", *row.knock_outs)) for spec in row.specs]
+        stuck = sum(each.constant_output for each in found)
+        if stuck:
+            told = f"{stuck} of {len(found)} seeds ended with constant output: train longer"
+            notes[number] = "; ".join(part for part in (notes[number], told) if part)
         scored[number] = {
             metric: Spread(tuple(_value(each.evaluations[""], output, metric) for each in found))
             for metric in metrics

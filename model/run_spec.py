@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,12 @@ class RunScores:
     Attributes
     ----------
     evaluations : dict of knock-out (``""``: none) to the JSON object of its evaluation
+    constant_output : bool
+        Its last validation found the same prediction for every clip.
     """
 
-    folder: Path
-    evaluations: dict[str, Any] = field(default_factory=dict)
+    evaluations: dict[str, Any]
+    constant_output: bool
 
 
 def is_finished(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> bool:
@@ -178,7 +180,8 @@ def read_scores(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> RunScor
     for name in knock_outs:
         path = _evaluation_path(folder, spec.split, name)
         found[name] = json.loads(path.read_text(encoding="utf-8"))
-    return RunScores(folder, found)
+    facts = json.loads((folder / _FINISHED).read_text(encoding="utf-8"))
+    return RunScores(found, bool(facts["constant_output"]))
 
 
 def evaluate_again(spec: RunSpec, root: Path) -> Evaluation:

@@ -7,11 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mavfer.store import open_store
+from mavfer.store_assembly import write_store
+from mavfer.store_traces import LabelTrace
+from mavfer.store_writer import StoreLayout, VideoEntry
 from model import benchmark_cli
 from model.benchmark import BenchmarkPlan, carry_out, make_table, plan_rows
 from model.errors import ModelError
@@ -103,6 +108,7 @@ def test_knock_outs_stand_beside_a_table(store_path: Path, tmp_path: Path) -> No
         table = make_table(experiment, rows, plan, {})
     (row,) = table.rows
     assert len(row.scores["ccc"].known) == 2
+    assert row.note == "2 of 2 seeds ended with constant output: train longer"
     assert table.knock_outs == ("color=blank",)
     # A network without inputs says the same of everything.
     assert table.spoiled["3D-CNN"]["color=blank"].mean == pytest.approx(0, abs=1e-6)
@@ -129,6 +135,33 @@ def test_statistics_and_agreement_need_no_run(
     capsys.readouterr()
     assert benchmark_cli.main(command(store_path, out, "table3")) == 1
     assert "keeps no raters" in capsys.readouterr().err
+
+
+def test_agreement_of_the_raters_stands_beside_the_papers(
+    tmp_path: Path, film_entry: VideoEntry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    truth = film_entry.arousal.astype(float)
+    traces = [
+        LabelTrace("arousal", film_entry.time_ns, truth + 0.1 * rng.standard_normal(50), rater)
+        for rater in ("A", "B", "C")
+    ]
+    layout = StoreLayout(
+        modalities=("color", "depth", "thermal"), crop_px=32, clip_length=16, rate_hz=4.0
+    )
+    path, out = tmp_path / "rated.h5", tmp_path / "out"
+    entry = replace(film_entry, traces=traces)
+    write_store(path, [entry], layout=layout, splits={"T9": "train"})
+    assert benchmark_cli.main(command(path, out, "table3")) == 0
+    capsys.readouterr()
+    rows = {
+        r["dimension"]: r for r in csv.DictReader((out / "table3.csv").read_text().splitlines())
+    }
+    assert rows["arousal"]["alpha_paper"] == "0.72"
+    assert float(rows["arousal"]["alpha"]) > 0.9
+    assert float(rows["arousal"]["correlation"]) > 0.9
+    assert rows["valence"]["alpha"] == "–"
+    assert "| arousal | 45.4 | 0.424 | 0.72 |" in (out / "table3.md").read_text()
 
 
 def test_categories_get_their_table(

@@ -280,6 +280,11 @@ def test_bfloat16_is_refused_where_it_crawls(
     assert chosen_precision("auto", CPU) == torch.float32
     with pytest.raises(ModelError, match="precision is bfloat16"):
         run(store, tmp_path / "run", precision="bfloat16")
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert chosen_precision("auto", gpu) == torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    assert chosen_precision("auto", gpu) == torch.float32
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     assert chosen_precision("bfloat16", CPU) == torch.bfloat16
     assert not (tmp_path / "run").exists()
