@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .splits import SPLITS
-from .store import open_store
+from .store import ClipStore, open_store
 from .store_schema import FORMAT, SCHEMA_VERSION
 
 
@@ -26,6 +26,7 @@ def describe_store(path: Path | str) -> dict[str, Any]:
                 "kind": video.kind,
                 "frames": video.n_frames,
                 "labelled_frames": int(labelled.sum()),
+                **_raters(store, video.id),
                 **{f"{name}_percent": round(100 * share, 2) for name, share in valid.items()},
             }
         members = {s: [v for v in store.videos.values() if v.split == s] for s in SPLITS}
@@ -53,3 +54,13 @@ def describe_store(path: Path | str) -> dict[str, Any]:
             "stats": dict(store.stats),
             "provenance": dict(store.provenance),
         }
+
+
+def _raters(store: ClipStore, video_id: str) -> dict[str, Any]:
+    """Say what of single raters is kept, and what was done to the labels; nothing if nothing."""
+    raters = {trace.rater for trace in store.traces(video_id) if trace.rater}
+    lag_ns = store.videos[video_id].label_lag_ns
+    return {
+        **({"raters": len(raters)} if raters else {}),
+        **({"label_lag_s": lag_ns / 1e9} if lag_ns else {}),
+    }

@@ -34,16 +34,15 @@ async function choose(next) {
   $("facts").textContent = video.facts;
   $("row").max = Math.max(video.time_s.length - 1, 0);
   const sheets = await Promise.all(data.modalities.map(async (modality) => {
-    const image = new Image();
-    image.src = video.sheets[modality];
-    await image.decode().catch(() => null);
-    return image;
+    const images = next.sheets[modality].map((address) => Object.assign(new Image(), {src: address}));
+    await Promise.all(images.map((image) => image.decode().catch(() => null)));
+    return images;
   }));
   if (video !== next) return;
   $("crops").replaceChildren(...data.modalities.map((modality, i) => {
     const figure = element("figure");
     const canvas = element("canvas", undefined, {width: data.crop_px, height: data.crop_px});
-    canvas.sheet = sheets[i];
+    canvas.sheets = sheets[i];
     canvas.modality = modality;
     figure.append(canvas, element("figcaption", modality));
     return figure;
@@ -80,9 +79,10 @@ function show(next) {
   for (const canvas of $("crops").querySelectorAll("canvas")) {
     const context = canvas.getContext("2d"), size = data.crop_px;
     context.clearRect(0, 0, size, size);
-    const at = Math.floor(row / video.step);
-    if (canvas.sheet.naturalWidth && count)
-      context.drawImage(canvas.sheet, (at % data.columns) * size, Math.floor(at / data.columns) * size, size, size, 0, 0, size, size);
+    const place = Math.floor(row / video.step), whole = data.columns ** 2, at = place % whole;
+    const sheet = canvas.sheets[Math.floor(place / whole)];
+    if (sheet && sheet.naturalWidth)
+      context.drawImage(sheet, (at % data.columns) * size, Math.floor(at / data.columns) * size, size, size, 0, 0, size, size);
     const valid = canvas.modality === "color" ? video.valid.face : video.valid[canvas.modality];
     canvas.classList.toggle("bad", !valid[row]);
   }

@@ -20,10 +20,9 @@ from ..store import ClipStore
 from ..store_schema import DIMENSIONS, FACE_SOURCES, REASONS, StoreModality, VideoInfo
 
 COLUMNS = 16
-"""Crops in a row of a sheet."""
+"""Crops in a row of a sheet, and rows of a sheet: larger pictures are slow to open."""
 _JPEG_QUALITY = 82
 _MOST_TRACE_POINTS = 2000
-_BLOCK_ROWS = 64
 
 
 def render_page(
@@ -116,7 +115,7 @@ def _video(store: ClipStore, video: VideoInfo, step: int) -> dict[str, Any]:
             if rows.any()
         },
         "raters": _raters(store, video),
-        "sheets": {m: _sheet(store, video, m, step) for m in store.modalities},
+        "sheets": {m: _sheets(store, video, m, step) for m in store.modalities},
     }
 
 
@@ -134,24 +133,24 @@ def _raters(store: ClipStore, video: VideoInfo) -> dict[str, dict[str, Any]]:
     return {dimension: raters for dimension, raters in found.items() if raters}
 
 
-def _sheet(store: ClipStore, video: VideoInfo, modality: StoreModality, step: int) -> str:
-    """Crops of every `step`-th row in one JPEG, as a data address."""
-    size = store.crop_px
+def _sheets(store: ClipStore, video: VideoInfo, modality: StoreModality, step: int) -> list[str]:
+    """Crops of every `step`-th row, a square of them a JPEG, as data addresses."""
     rows = range(0, video.n_frames, step)
-    n_lines = max(math.ceil(len(rows) / COLUMNS), 1)
-    sheet = np.zeros((n_lines * size, COLUMNS * size, 3), np.uint8)
-    for start in range(0, video.n_frames, _BLOCK_ROWS):
-        length = min(_BLOCK_ROWS, video.n_frames - start)
-        block = store.read(video.id, start, length, modality)
-        for row in range(start + (-start) % step, start + length, step):
-            y, x = divmod(row // step, COLUMNS)
-            picture = _picture(block[row - start], modality)
-            sheet[y * size : (y + 1) * size, x * size : (x + 1) * size] = picture
-    done, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    )
-    if not done:  # larger than JPEG allows
-        return ""
+    return [
+        _sheet(store, video.id, modality, rows[first : first + COLUMNS**2])
+        for first in range(0, len(rows), COLUMNS**2)
+    ]
+
+
+def _sheet(store: ClipStore, video_id: str, modality: StoreModality, rows: range) -> str:
+    size = store.crop_px
+    sheet = np.zeros((math.ceil(len(rows) / COLUMNS) * size, COLUMNS * size, 3), np.uint8)
+    for at, row in enumerate(rows):
+        y, x = (size * place for place in divmod(at, COLUMNS))
+        crop = store.read(video_id, row, 1, modality)[0]
+        sheet[y : y + size, x : x + size] = _picture(crop, modality)
+    bgr = cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode('ascii')}"
 
 

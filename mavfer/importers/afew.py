@@ -47,7 +47,7 @@ def read_afew(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
     categories: dict[str, str] = {}
     splits: dict[str, Split] = {}
     for split, folder in found.items():
-        for path, category in _clips(folder):
+        for path, category in _unrated_clips(folder) if split == "test" else _clips(folder):
             name = path.stem if path.is_file() else path.name
             if name in splits:
                 raise DatasetError(
@@ -83,6 +83,16 @@ def _clips(folder: Path) -> Iterator[tuple[Path, str]]:
             raise DatasetError(
                 f"{path}: unknown emotion {path.name!r}, expected {', '.join(CATEGORIES)}"
             )
+
+
+def _unrated_clips(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the clips of the test split, in whatever folders they come."""
+    for path in sorted(folder.iterdir(), key=lambda p: natural_order(p.name)):
+        if _is_clip(path):
+            rated = path.parent.name.lower()
+            yield path, rated if rated in CATEGORIES else ""
+        elif path.is_dir() and not path.name.startswith("."):
+            yield from _unrated_clips(path)
 
 
 def _is_clip(path: Path) -> bool:

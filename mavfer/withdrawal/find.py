@@ -113,10 +113,13 @@ def find_holdings(
     """
     holdings = Holdings(known or Names(subject))
     files: list[Path] = []
+    unfinished: set[Path] = set()
     for root in roots:
         if not root.is_dir():
             raise DatasetError(f"{root} is no folder", remedy="pass the folders that hold data")
-        files += _files(root)
+        found = _files(root)
+        files += found
+        unfinished.update(path for path in found if _is_unfinished(path.relative_to(root)))
     sessions = _sessions(files, holdings)
     stores = [path for path in files if _starts_with(path, _HDF5_MAGIC)]
     _learn_from_stores(stores, holdings)
@@ -131,6 +134,10 @@ def find_holdings(
         if on_path is not None:
             on_path(count + 1)
         if any(parent in sessions for parent in path.parents) or _is_own(path):
+            continue
+        if path in unfinished:
+            item = _item("unfinished output", path, "remove: it may hold frames")
+            holdings.items.append(item)
             continue
         try:
             _judge(path, holdings, marked, named)
@@ -219,9 +226,6 @@ def _judge(
 ) -> None:
     """Decide what a file outside sessions is to the subject."""
     names = holdings.names
-    if _is_unfinished(path):
-        holdings.items.append(_item("unfinished output", path, "remove: it may hold frames"))
-        return
     if _starts_with(path, _HDF5_MAGIC):
         found = [subject == names.subject for subject, _, _ in _videos(path, Holdings(names))]
         if any(found):
@@ -316,7 +320,10 @@ def _is_part(path: Path) -> bool:
 
 
 def _is_unfinished(path: Path) -> bool:
-    """Left behind by an output that was cut off, in a file or a folder of parts."""
+    """Tell whether an output that was cut off left this, as a file or in a folder of parts.
+
+    `path` is relative to the root: what lies above it says nothing.
+    """
     hidden = [part for part in path.parts if part.startswith(".")]
     return any(part.endswith((".partial", ".parts")) for part in hidden)
 

@@ -83,7 +83,7 @@ def write_afew(root: Path, images: Images) -> None:
     ):
         write_video(root / split / category / f"{name}.avi", images)
     write_frames(root / "Val_AFEW" / "Sad" / "000200000", images, first=1, suffix=".jpg")
-    write_video(root / "Test_AFEW" / "000300000.avi", images)
+    write_video(root / "Test_AFEW" / "Test_vid_Distributed" / "000300000.avi", images)
 
 
 def write_afew_va_clip(

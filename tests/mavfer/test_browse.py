@@ -144,10 +144,22 @@ def test_long_stores_show_every_nth_crop_and_all_labels(store_path: Path) -> Non
     assert video["step"] == 4
     assert len(video["time_s"]) == len(video["valence"]) == N
     assert list(video["raters"]["valence"]) == ["R1"]
-    _, encoded = video["sheets"]["color"].split(",")
+    (address,) = video["sheets"]["color"]
+    encoded = address.partition(",")[2]
     jpeg = np.frombuffer(base64.b64decode(encoded), np.uint8)
     sheet = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert [int(sheet[PX // 2, i * PX + PX // 2, 0]) // 10 for i in range(5)] == [2, 6, 10, 14, 18]
+
+
+def test_long_videos_are_spread_over_sheets(tmp_path: Path) -> None:
+    path = tmp_path / "long.h5"
+    video = entry("v", "A", 600, 1, crops=[FrameCrops({})] * 600)
+    write_store(path, [video], layout=StoreLayout(crop_px=8), splits=SPLITS)
+    text = render_page(open_store(path), ["v"], most_frames=600)
+    found = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    (shown,) = json.loads(found[1])["videos"]
+    assert [len(shown["sheets"][m]) for m in ("color", "depth", "thermal")] == [3, 3, 3]
 
 
 def test_contact_sheets_and_consent(

@@ -72,3 +72,8 @@ def test_senseless_fractions_are_refused(fractions: tuple[float, float, float]) 
 def test_a_subject_cannot_be_named_twice() -> None:
     with pytest.raises(DatasetError, match="A named for both"):
         SplitPlan(validation=frozenset("A"), test=frozenset("A"))
+
+
+def test_a_plan_forgets_those_who_are_not_there() -> None:
+    plan = SplitPlan(validation=frozenset({"A", "B"}), test=frozenset({"C"})).among({"B", "D"})
+    assert assign_splits({"B", "D"}, plan) == {"B": "validation", "D": "train"}
