@@ -25,6 +25,8 @@ def draw_depth_mesh(
     translation_mm: NDArray[np.float64],
     scale: float,
     shift_mm: float,
+    first_row: int,
+    stop_row: int,
     inverse_depth: NDArray[np.float32],
 ) -> None:
     """Draw a depth image into another, ideal camera.
@@ -41,6 +43,8 @@ def draw_depth_mesh(
         K_dst · t_dst_src.
     scale, shift_mm : float
         Added to every valid depth.
+    first_row, stop_row : int
+        Rows of the target to be drawn, half open; what falls there does not depend on them.
     inverse_depth : (h, w) float32, 1/mm
         Target, zero where empty; the nearer surface (larger value) wins.
     """
@@ -82,15 +86,25 @@ def draw_depth_mesh(
             dx, dy, dw = x_px[now, right], y_px[now, right], inverse[now, right]
             lower_right = joined(bw, dw, cw)
             if joined(aw, bw, cw):
-                fill_triangle(ax, ay, aw, bx, by, bw, cx, cy, cw, inverse_depth)
+                fill_triangle(
+                    ax, ay, aw, bx, by, bw, cx, cy, cw, first_row, stop_row, inverse_depth
+                )
                 if lower_right:
-                    fill_triangle(bx, by, bw, dx, dy, dw, cx, cy, cw, inverse_depth)
+                    fill_triangle(
+                        bx, by, bw, dx, dy, dw, cx, cy, cw, first_row, stop_row, inverse_depth
+                    )
             elif lower_right:
-                fill_triangle(bx, by, bw, dx, dy, dw, cx, cy, cw, inverse_depth)
+                fill_triangle(
+                    bx, by, bw, dx, dy, dw, cx, cy, cw, first_row, stop_row, inverse_depth
+                )
             elif joined(aw, bw, dw):
-                fill_triangle(ax, ay, aw, bx, by, bw, dx, dy, dw, inverse_depth)
+                fill_triangle(
+                    ax, ay, aw, bx, by, bw, dx, dy, dw, first_row, stop_row, inverse_depth
+                )
             elif joined(aw, dw, cw):
-                fill_triangle(ax, ay, aw, dx, dy, dw, cx, cy, cw, inverse_depth)
+                fill_triangle(
+                    ax, ay, aw, dx, dy, dw, cx, cy, cw, first_row, stop_row, inverse_depth
+                )
 
 
 @jit
@@ -111,14 +125,16 @@ def fill_triangle(
     cx: float,
     cy: float,
     cw: float,
+    first_row: int,
+    stop_row: int,
     inverse_depth: NDArray[np.float32],
 ) -> None:
     """Draw one triangle of vertices (x, y, 1/depth); triangles seen from behind are skipped."""
-    height, width = inverse_depth.shape
+    width = inverse_depth.shape[1]
     left = max(0, math.ceil(min(ax, bx, cx)))
     right = min(width - 1, math.floor(max(ax, bx, cx)))
-    top = max(0, math.ceil(min(ay, by, cy)))
-    bottom = min(height - 1, math.floor(max(ay, by, cy)))
+    top = max(first_row, math.ceil(min(ay, by, cy)))
+    bottom = min(stop_row - 1, math.floor(max(ay, by, cy)))
     if left > right or top > bottom:
         return
     bx, by, bw = bx - ax, by - ay, bw - aw

@@ -5,8 +5,10 @@ camera, no distortion. Every image function takes a `window` of that grid, so a 
 registered without the rest; a window may reach beyond the image.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import cast
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
@@ -25,6 +27,8 @@ _FAR_M = 1e4
 _MARGIN_PX = 3
 _FIELD_MARGIN = 1.1
 """Squared radii up to this factor beyond the image's corners are still projected."""
+
+_Value = TypeVar("_Value", np.uint16, np.float32)
 
 Window = tuple[int, int, int, int]
 """x, y, width, height in pixels of the undistorted color image."""
@@ -55,7 +59,13 @@ def undistort_color_px(points_px: NDArray[np.float64], rig: RigCalibration) -> N
 
 
 def register_depth(
-    depth_mm: NDArray[np.uint16], rig: RigCalibration, *, window: Window | None = None
+    depth_mm: NDArray[np.uint16],
+    rig: RigCalibration,
+    *,
+    window: Window | None = None,
+    out: NDArray[np.uint16] | None = None,
+    scratch: NDArray[np.float32] | None = None,
+    n_threads: int = 1,
 ) -> NDArray[np.uint16]:
     """Draw a depth image into the undistorted color image, occlusions resolved by a z-buffer.
 
@@ -66,6 +76,12 @@ def register_depth(
     rig : RigCalibration
     window : tuple of int, optional
         x, y, width, height in color pixels to compute; the whole image by default.
+    out : (height, width) uint16, optional
+        The caller's buffer for the result, C-contiguous; a new one by default.
+    scratch : (height, width) float32, optional
+        The caller's buffer for the z-buffer: with both nothing large is allocated.
+    n_threads : int
+        Bands of rows drawn at the same time; the result does not depend on it.
 
     Returns
     -------
@@ -75,43 +91,103 @@ def register_depth(
     Raises
     ------
     CalibrationError
-        The image has another size than the calibrated infrared camera, or an empty window.
+        The image has another size than the calibrated infrared camera, a buffer another size or
+        type than the result, or an empty window.
     """
-    inverse_depth = _draw(depth_mm, rig, window)
-    registered_mm = np.empty(inverse_depth.shape, np.uint16)
-    to_millimetres(inverse_depth, registered_mm)
+    shape = _window_matrix(window, rig.undistorted_color)[1][::-1]
+    registered_mm = _buffer(out, shape, np.uint16)
+    inverse_depth = _buffer(scratch, shape, np.float32)
+
+    def finish(rows: slice) -> None:
+        to_millimetres(inverse_depth[rows], registered_mm[rows])
+
+    _draw(depth_mm, rig, window, inverse_depth, n_threads, finish)
     return registered_mm
 
 
 def register_depth_float(
-    depth_mm: NDArray[np.uint16], rig: RigCalibration, *, window: Window | None = None
+    depth_mm: NDArray[np.uint16],
+    rig: RigCalibration,
+    *,
+    window: Window | None = None,
+    out: NDArray[np.float32] | None = None,
+    n_threads: int = 1,
 ) -> NDArray[np.float32]:
     """Do what `register_depth` does without rounding: (height, width) float32, mm, 0 invalid."""
-    inverse_depth = _draw(depth_mm, rig, window)
-    empty = inverse_depth == 0
-    inverse_depth[empty] = np.inf
-    return np.reciprocal(inverse_depth, out=inverse_depth)
+    shape = _window_matrix(window, rig.undistorted_color)[1][::-1]
+    registered_mm = _buffer(out, shape, np.float32)
+
+    def finish(rows: slice) -> None:
+        part = registered_mm[rows]
+        part[part == 0] = np.inf
+        np.reciprocal(part, out=part)
+
+    _draw(depth_mm, rig, window, registered_mm, n_threads, finish)
+    return registered_mm
 
 
 def _draw(
-    depth_mm: NDArray[np.uint16], rig: RigCalibration, window: Window | None
-) -> NDArray[np.float32]:
+    depth_mm: NDArray[np.uint16],
+    rig: RigCalibration,
+    window: Window | None,
+    inverse_depth: NDArray[np.float32],
+    n_threads: int,
+    finish: Callable[[slice], None],
+) -> None:
+    """Draw bands of rows, each by one thread: no pixel is ever written by two."""
     rig.require_size("infrared", depth_mm)
-    matrix, size_px = _window_matrix(window, rig.undistorted_color)
-    inverse_depth = np.zeros(size_px[::-1], np.float32)
-    rows, columns = slice(None), slice(None)
-    if window is not None:
-        rows, columns = _infrared_part(depth_mm, rig, window)
-    draw_depth_mesh(
-        np.ascontiguousarray(depth_mm[rows, columns]),
-        np.ascontiguousarray(_rays(rig.cameras["infrared"])[rows, columns]),
-        matrix @ rig.T_color_infrared.rotation,
-        matrix @ rig.T_color_infrared.translation_m * 1000,
-        rig.depth_scale,
-        rig.depth_shift_mm,
-        inverse_depth,
-    )
-    return inverse_depth
+    if n_threads < 1:
+        raise CalibrationError(f"{n_threads} threads: expected at least 1")
+    color = rig.undistorted_color
+    matrix, (width_px, height_px) = _window_matrix(window, color)
+    x_px, y_px = window[:2] if window is not None else (0, 0)
+    columns = slice(None) if window is None else _infrared_part(depth_mm, rig, window)[1]
+    rays = _rays(rig.cameras["infrared"])
+    projection = matrix @ rig.T_color_infrared.rotation
+    translation_mm = matrix @ rig.T_color_infrared.translation_m * 1000
+    edges = np.linspace(0, height_px, min(n_threads, height_px) + 1).round().astype(int).tolist()
+
+    def draw(first: int, stop: int) -> None:
+        band = (x_px, y_px + first, width_px, stop - first)
+        whole = window is None and stop - first == height_px
+        # Rows are cut for each band, columns alike for all: compiled loops round by column.
+        rows = slice(None) if whole else _infrared_part(depth_mm, rig, band)[0]
+        inverse_depth[first:stop] = 0
+        draw_depth_mesh(
+            np.ascontiguousarray(depth_mm[rows, columns]),
+            np.ascontiguousarray(rays[rows, columns]),
+            projection,
+            translation_mm,
+            rig.depth_scale,
+            rig.depth_shift_mm,
+            first,
+            stop,
+            inverse_depth,
+        )
+        finish(slice(first, stop))
+
+    if n_threads == 1:
+        draw(0, height_px)
+    else:
+        list(_pool(n_threads).map(draw, edges[:-1], edges[1:]))
+
+
+def _buffer(
+    given: NDArray[_Value] | None, shape: tuple[int, int], kind: type[_Value]
+) -> NDArray[_Value]:
+    if given is None:
+        return np.empty(shape, kind)
+    if given.shape != shape or given.dtype != kind or not given.flags.c_contiguous:
+        raise CalibrationError(
+            f"a buffer of {given.dtype} {given.shape}, expected {np.dtype(kind)} {shape}, "
+            "C-contiguous"
+        )
+    return given
+
+
+@lru_cache(maxsize=4)
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="mavfer-register")
 
 
 def _infrared_part(

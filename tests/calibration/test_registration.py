@@ -77,6 +77,39 @@ def test_a_window_is_a_cutout_of_the_whole(rig, scene, measure_depth, window):
     assert (difference > 1).mean() < 1e-3  # a pixel on a triangle's edge may fall either way
 
 
+@pytest.mark.parametrize("window", [None, (100, 60, 200, 150), (-30, -20, 90, 70)])
+@pytest.mark.parametrize("n_threads", [2, 3, 7])
+def test_bands_give_the_very_same_pixels(rig, scene, measure_depth, window, n_threads):
+    depth_mm = measure_depth(scene, rig.cameras["infrared"], rig.depth_shift_mm)
+    for register in (register_depth, register_depth_float):
+        alone = register(depth_mm, rig, window=window)
+        together = register(depth_mm, rig, window=window, n_threads=n_threads)
+        np.testing.assert_array_equal(alone, together)
+
+
+def test_buffers_of_the_caller_are_filled_and_what_was_in_them_is_gone(rig, scene, measure_depth):
+    depth_mm = measure_depth(scene, rig.cameras["infrared"], rig.depth_shift_mm)
+    expected, exact = register_depth(depth_mm, rig), register_depth_float(depth_mm, rig)
+    out = np.full(expected.shape, 7, np.uint16)
+    scratch = np.full(expected.shape, 9.0, np.float32)
+    assert register_depth(depth_mm, rig, out=out, scratch=scratch) is out
+    np.testing.assert_array_equal(out, expected)
+    assert register_depth_float(depth_mm, rig, out=scratch, n_threads=2) is scratch
+    np.testing.assert_array_equal(scratch, exact)
+
+
+@pytest.mark.parametrize(
+    "buffer",
+    [np.empty((5, 5), np.uint16), np.empty((1080, 1920), np.int16), np.empty((4, 4))[::2]],
+)
+def test_buffers_that_do_not_fit_are_refused(rig, buffer):
+    empty = np.zeros((rig.cameras["infrared"].height_px, rig.cameras["infrared"].width_px))
+    with pytest.raises(CalibrationError, match="a buffer of"):
+        register_depth(empty.astype(np.uint16), rig, out=buffer)
+    with pytest.raises(CalibrationError, match="at least 1"):
+        register_depth(empty.astype(np.uint16), rig, n_threads=0)
+
+
 def test_invalid_depth_stays_invalid_although_a_shift_is_added(rig):
     for shift_mm in (-13.0, 25.0):
         shifted = replace(rig, depth_shift_mm=shift_mm)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 
-from calibration.adjustment import adjust
+from calibration.adjustment import adjust, descend
+from calibration.adjustment_layout import HUBER_SIGMAS, Layout
 from calibration.adjustment_problem import Problem, State
 from calibration.board import BoardSpec
 from calibration.errors import CalibrationError
@@ -150,6 +152,54 @@ def test_more_views_make_the_map_surer():
             transfer_uncertainty(adjustment, problem, source="infrared", target="color").median_px
         )
     assert widths[1] < 0.7 * widths[0]
+
+
+def test_scipy_finds_the_same_optimum():
+    """On two cameras and eight views, single corners off; the same cost, an exact trust region."""
+    names = ("color", "infrared")
+    views, state = exact_views(8, seed=5)
+    rng = np.random.default_rng(3)
+    noisy = {
+        number: {name: view[name] + rng.normal(0, 0.1, (BOARD.n_corners, 2)) for name in names}
+        for number, view in views.items()
+        if set(names) <= set(view)
+    }
+    noisy[min(noisy)]["color"][3] += 4.0
+    kept = {view: state.T_reference_board[view] for view in noisy}
+    poses = {name: state.T_camera_reference[name] for name in names}
+    start = State({name: RIG.camera(name) for name in names}, poses, kept)
+    problem = Problem(names, noisy, BOARD)
+    layout, sigma_px = Layout(problem), dict.fromkeys(names, 0.1)
+    first, free = layout.pack(start), np.flatnonzero(layout.free)
+
+    def whole(part):
+        vector = first.copy()
+        vector[free] = part
+        return vector
+
+    def jacobian(part):
+        values, rows, columns = layout.rows(whole(part), sigma_px)[1]
+        dense = np.zeros((rows.max() + 1, layout.size))
+        dense[rows, columns] = values
+        return dense[:, free]
+
+    theirs = least_squares(
+        lambda part: layout.rows(whole(part), sigma_px)[0],
+        first[free],
+        jac=jacobian,
+        loss="huber",
+        f_scale=HUBER_SIGMAS,
+        x_scale="jac",
+        xtol=1e-12,
+        ftol=1e-12,
+        gtol=1e-12,
+    )
+    ours = descend(layout, first, sigma_px)
+    cost = layout.linearise(ours, sigma_px)[0]
+    assert cost == pytest.approx(2 * theirs.cost, rel=1e-6)
+    covariance = np.linalg.inv(layout.linearise(ours, sigma_px)[1][np.ix_(free, free)])
+    away = np.abs(ours[free] - theirs.x) / np.sqrt(np.diag(covariance))
+    assert away.max() < 0.05
 
 
 def test_a_bulging_board_is_measured_when_asked_for():
