@@ -1,11 +1,13 @@
 """Registration against a scene whose truth is ray traced: reference figures in the asserts."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from calibration.errors import CalibrationError
+from calibration.exchange import compose_rig, read_source
 from calibration.registration import (
     color_to_infrared_px,
     color_to_thermal_px,
@@ -54,6 +56,28 @@ def test_depth_matches_ray_traced_truth_at_full_size(device, scene, measure_dept
     assert (judged & ~filled).sum() <= 0.005 * judged.sum()
     assert (shadow & filled).sum() <= 0.001 * shadow.sum()
     assert not (judged & filled & (error_mm < -100)).any(), "a foreground grew outward"
+
+
+REAL = Path(__file__).parents[3] / "shared/data/kinect2_calibrations/iai/kinect2_bridge/data"
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} is not here: real files of iai_kinect2")
+def test_rotation_and_change_of_z_of_a_real_device_are_honoured(scene, measure_depth):
+    """Device 196605135147 is turned by 1.2 degrees: z differs by 9 mm a metre at the rim."""
+    source = read_source(str(REAL / "196605135147"), quarter_pixel=True)
+    real = compose_rig([source], base=ideal_calibration(kinect2_rig()))
+    infrared = real.cameras["infrared"]
+    depth_mm = measure_depth(scene, infrared, real.depth_shift_mm)
+    truth_m = scene.depth_m(real.undistorted_color.rays(), real.T_color_infrared)
+    straight = RigidTransform(np.eye(3), real.T_color_infrared.translation_m)
+    rmse_mm = []
+    for transform in (real.T_color_infrared, straight):
+        found = register_depth_float(depth_mm, replace(real, T_color_infrared=transform))
+        error_mm = found - 1000 * truth_m
+        close = (found > 0) & (np.abs(error_mm) < 100)
+        rmse_mm.append(np.sqrt(np.square(error_mm[close]).mean()))
+    assert rmse_mm[0] <= 0.25
+    assert rmse_mm[1] > 5
 
 
 def test_rounded_and_float_depth_agree(rig, scene, measure_depth):
