@@ -1,7 +1,9 @@
 """Depth to full-HD color: time beside OpenCV's registerDepth, and quality against ray tracing.
 
 Scene: a tilted plane at 2 m behind a sphere of 0.3 m radius at 1.2 m; both methods get the same
-depth image, rounded to millimetres, and both write uint16 millimetres. One thread.
+depth image, rounded to millimetres, and both write uint16 millimetres. One thread. Beside them a
+plain numpy splat (the nearest of all points that fall into 3 x 3 pixels), and Open3D's projection
+of points where it is installed.
 """
 
 import time
@@ -21,6 +23,7 @@ from capture.transform import RigidTransform
 from .figure import emit
 
 _REPEATS = 30
+_QUALITY = (("rmse_mm", "mm"), ("holes_percent", "%"), ("shadow_fill_percent", "%"))
 _NORMAL, _PLANE_OFFSET_M = np.array([0.15, -0.1, -1.0]), -2.0
 _CENTRE_M, _RADIUS_M = np.array([0.05, 0.02, 1.2]), 0.3
 _SURFACE_MM = 100.0
@@ -39,6 +42,11 @@ def main() -> None:
     name = "cv2.rgbd.registerDepth with dilation"
     ours_ms, peer_ms = _interleaved_ms(lambda: register_depth(depth_mm, rig), peer)
     _emit("ms_per_frame_1thread", ours_ms, "ms", peer_ms, name)
+    out, scratch = np.empty((1080, 1920), np.uint16), np.empty((1080, 1920), np.float32)
+    own_ms = _ms(lambda: register_depth(depth_mm, rig, out=out, scratch=scratch))
+    _emit("ms_per_frame_1thread_own_buffers", own_ms, "ms")
+    two_ms = _ms(lambda: register_depth(depth_mm, rig, out=out, scratch=scratch, n_threads=2))
+    _emit("ms_per_frame_2threads_own_buffers", two_ms, "ms", own_ms, "one thread")
     crop_ms, peer_ms = _interleaved_ms(lambda: register_depth(depth_mm, rig, window=area), peer)
     _emit("ms_per_crop_1thread", crop_ms, "ms", peer_ms, f"{name}, full image")
     face = (window.x_px + 560, window.y_px + 250, 300, 300)
@@ -46,13 +54,20 @@ def main() -> None:
     counts = np.full((512, 640), 7500, np.uint16)
     registered = register_depth(depth_mm, rig)
     _emit("thermal_ms_per_frame", _ms(lambda: register_thermal(counts, registered, rig)), "ms")
-    _emit("times_memory_floor", ours_ms, "ms", _floor_ms(depth_mm), "read depth, clear, write")
+    floor_ms = _floor_ms(depth_mm)
+    _emit("ms_against_memory_floor", ours_ms, "ms", floor_ms, "read depth, clear, write")
     exact = _judge(register_depth_float(depth_mm, rig), rig)
     _emit("rmse_unrounded_mm", exact["rmse_mm"], "mm")
     ours = _judge(registered, rig)
     theirs = _judge(peer(), rig)
-    for metric, unit in (("rmse_mm", "mm"), ("holes_percent", "%"), ("shadow_fill_percent", "%")):
+    for metric, unit in _QUALITY:
         _emit(metric, ours[metric], unit, theirs[metric], name)
+    for other, register in _others(rig, depth_mm).items():
+        other_ms = _interleaved_ms(lambda: register_depth(depth_mm, rig), register, repeats=5)
+        _emit("ms_per_frame_1thread", *_with_unit(other_ms), other)
+        judged = _judge(register(), rig)
+        for metric, unit in _QUALITY:
+            _emit(metric, ours[metric], unit, judged[metric], other)
 
 
 def _emit(
@@ -79,8 +94,7 @@ def _peer(rig: RigCalibration, depth_mm: NDArray[np.uint16]) -> Callable[[], NDA
     pose = np.eye(4)
     pose[:3, :3] = rig.T_color_infrared.rotation
     pose[:3, 3] = rig.T_color_infrared.translation_m
-    ideal = replace(infrared, distortion=())
-    straight_mm = np.round(1000 * _trace(ideal.rays(), RigidTransform.identity())).astype(np.uint16)
+    straight_mm = _straight_mm(rig)
     size_px = (color.width_px, color.height_px)
     matrices = (infrared.matrix, color.matrix, np.zeros(5), pose)
 
@@ -91,12 +105,71 @@ def _peer(rig: RigCalibration, depth_mm: NDArray[np.uint16]) -> Callable[[], NDA
     return register
 
 
-def _interleaved_ms(ours: Callable[[], object], peer: Callable[[], object]) -> tuple[float, float]:
+def _straight_mm(rig: RigCalibration) -> NDArray[np.uint16]:
+    """Return what an infrared camera without distortion measures, shift taken out."""
+    ideal = replace(rig.cameras["infrared"], distortion=())
+    return np.round(1000 * _trace(ideal.rays(), RigidTransform.identity())).astype(np.uint16)
+
+
+def _with_unit(times_ms: tuple[float, float]) -> tuple[float, str, float]:
+    return times_ms[0], "ms", times_ms[1]
+
+
+def _others(
+    rig: RigCalibration, depth_mm: NDArray[np.uint16]
+) -> dict[str, Callable[[], NDArray[np.generic]]]:
+    """Return further peers; those of Open3D only where it is installed."""
+    color = rig.undistorted_color
+    rays = rig.cameras["infrared"].rays().astype(np.float32)
+    projection = (color.matrix @ rig.T_color_infrared.rotation).astype(np.float32)
+    translation_mm = (color.matrix @ rig.T_color_infrared.translation_m * 1000).astype(np.float32)
+
+    def splat() -> NDArray[np.uint16]:
+        z = depth_mm.astype(np.float32) + np.float32(rig.depth_shift_mm)
+        points = np.concatenate([rays * z[..., None], z[..., None]], axis=-1)[depth_mm > 0]
+        u, v, depth = (points @ projection.T + translation_mm).T
+        u, v = np.rint(u / depth).astype(np.int32), np.rint(v / depth).astype(np.int32)
+        nearest = np.full((color.height_px + 2, color.width_px + 2), 65535, np.uint16)
+        inside = (u >= 0) & (u < color.width_px) & (v >= 0) & (v < color.height_px)
+        u, v, rounded = u[inside], v[inside], np.rint(depth[inside]).astype(np.uint16)
+        for row in range(3):
+            for column in range(3):
+                np.minimum.at(nearest, (v + row, u + column), rounded)
+        nearest[nearest == 65535] = 0
+        return nearest[1:-1, 1:-1]
+
+    peers: dict[str, Callable[[], NDArray[np.generic]]] = {"numpy splat, 3 x 3": splat}
+    try:
+        import open3d
+    except ImportError:
+        return peers
+    core = open3d.core
+    pose = np.eye(4)
+    pose[:3, :3] = rig.T_color_infrared.rotation
+    pose[:3, 3] = rig.T_color_infrared.translation_m
+    straight_mm = _straight_mm(rig)
+
+    def project() -> NDArray[np.float32]:
+        image = open3d.t.geometry.Image(core.Tensor(straight_mm))
+        cloud = open3d.t.geometry.PointCloud.create_from_depth_image(
+            image, core.Tensor(rig.cameras["infrared"].matrix), depth_scale=1000.0, depth_max=10.0
+        )
+        found = cloud.project_to_depth_image(
+            color.width_px, color.height_px, core.Tensor(color.matrix), core.Tensor(pose), 1000.0
+        )
+        return np.asarray(found.as_tensor().numpy(), np.float32)[..., 0]
+
+    return {**peers, "Open3D create_from_depth_image, project_to_depth_image": project}
+
+
+def _interleaved_ms(
+    ours: Callable[[], object], peer: Callable[[], object], *, repeats: int = _REPEATS
+) -> tuple[float, float]:
     """Least time of each, measured in turn so that both see the same machine."""
     times = {ours: [], peer: []}
     for function in (ours, peer):
         function()
-    for _ in range(_REPEATS):
+    for _ in range(repeats):
         for function, taken in times.items():
             started = time.perf_counter()
             function()

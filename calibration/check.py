@@ -13,8 +13,9 @@ from .errors import CalibrationError
 from .gates import Verdict
 from .intrinsics import rms
 from .order import agree_in_view
+from .pose import board_pose
 from .rig import CAMERAS, RigCalibration
-from .rig_solve import REFERENCE, board_pose
+from .rig_solve import REFERENCE
 from .views import BoardView, collect_views
 
 LIMITS_PX = (0.5, 1.5)

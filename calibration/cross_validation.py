@@ -13,7 +13,8 @@ import numpy as np
 from .adjustment import adjust
 from .adjustment_problem import State
 from .intrinsics import MIN_VIEWS, rms
-from .rig_solve import RigSolution, board_pose
+from .pose import board_pose
+from .rig_solve import RigSolution
 
 N_FOLDS = 5
 

@@ -22,7 +22,7 @@ TRANSFER_PX = (0.5, 2.0)
 """Of the full-size color image."""
 FULL_WIDTH_PX = {"color": 1920, "infrared": 512, "thermal": 640}
 COLOR_WIDTH_PX = FULL_WIDTH_PX["color"]
-_BASELINE_MM, _BASELINE_OFF_MM = 52.0, (1.0, 3.0)
+BASELINE_GATE, BASELINE_MM, _BASELINE_OFF_MM = "infrared baseline", 52.0, (1.0, 3.0)
 _TURN_DEG = (2.0, 4.0)
 FOCAL_SHARE = {"color": 1065 / 1920, "infrared": 366 / 512}
 _FOCAL_OFF = (0.015, 0.04)
@@ -82,7 +82,7 @@ def judge(
         label = f"{name} to color, predicted at 1 m"
         gates.append(_below(label, value, "px of 1920", TRANSFER_PX))
     baseline_mm = 1000 * float(np.linalg.norm(rig.T_color_infrared.translation_m))
-    gates.append(_near("infrared baseline", baseline_mm, "mm", _BASELINE_MM, _BASELINE_OFF_MM))
+    gates.append(_near(BASELINE_GATE, baseline_mm, "mm", BASELINE_MM, _BASELINE_OFF_MM))
     turn_deg = rig.T_color_infrared.angle_deg
     gates.append(_below("infrared turned against color", turn_deg, "°", _TURN_DEG))
     for name, share in FOCAL_SHARE.items():

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .pose import board_pose
 from .registration import register_depth, register_thermal, undistort_color, undistort_color_px
 from .rig import CAMERAS
-from .rig_solve import board_pose
 from .session_calibration import SessionCalibration
 
 COLORS = {"color": "#ffffff", "infrared": "#ff3355", "thermal": "#ffb000"}

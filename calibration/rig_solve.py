@@ -5,7 +5,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +16,9 @@ from .adjustment_problem import DISTORTION, LensModel, Problem, State
 from .board import BoardSpec
 from .errors import CalibrationError
 from .intrinsics import SingleCamera, calibrate_camera, outlying, require_views, rms
+from .mounting import distances_m, require_same_mounting
 from .order import agree_in_view
+from .pose import board_pose
 
 REFERENCE = "color"
 MIN_SHARED_VIEWS = 4
@@ -201,6 +202,13 @@ def _start(problem: Problem, singles: Mapping[str, SingleCamera]) -> State:
                 f"expected at least {MIN_SHARED_VIEWS}",
                 remedy="hold the board where all cameras see it, still for a second per view",
             )
+        require_same_mounting(
+            name,
+            cameras[name],
+            {view: problem.views[view][name] for view in shared},
+            poses[reference],
+            problem.board,
+        )
         candidates = [poses[name][view] @ poses[reference][view].inverse() for view in shared]
         T_camera_reference[name] = _most_central(candidates)
     T_reference_board = {}
@@ -219,23 +227,6 @@ def _free_of_fixed(camera: CameraModel, problem: Problem, name: str) -> CameraMo
     return replace(camera, distortion=tuple(kept))
 
 
-def board_pose(
-    camera: CameraModel, corners_px: NDArray[np.float64], board: BoardSpec
-) -> RigidTransform:
-    """Return ``T_camera_board`` from one image's corners (N, 2)."""
-    ideal = camera.unproject(corners_px)
-    _, rotation, translation = cv2.solvePnP(
-        board.points_m, ideal[:, None], np.eye(3), None, flags=cv2.SOLVEPNP_IPPE
-    )
-    rotation, translation = cv2.solvePnPRefineLM(
-        board.points_m, ideal[:, None], np.eye(3), np.zeros(5), rotation, translation
-    )
-    return RigidTransform.from_rotvec(np.ravel(rotation), np.ravel(translation))
-
-
 def _most_central(candidates: Sequence[RigidTransform]) -> RigidTransform:
     """Return the transform nearest to all others: one bad view cannot spoil the start."""
-    points = np.array([[0.0, 0, 0.7], [0.2, 0, 0.7], [0, 0.2, 0.7]])
-    moved = np.stack([candidate.apply(points) for candidate in candidates])
-    distances = np.linalg.norm(moved[:, None] - moved[None], axis=-1).mean(axis=-1)
-    return candidates[int(np.median(distances, axis=1).argmin())]
+    return candidates[int(np.median(distances_m(candidates), axis=1).argmin())]

@@ -19,7 +19,7 @@ from .cross_validation import CrossValidation, cross_validate
 from .depth_linearity import LinearDepth
 from .depth_shift import DepthShift, estimate_depth_shift
 from .errors import CalibrationError
-from .gates import Gate, judge, worst
+from .gates import BASELINE_GATE, BASELINE_MM, Gate, judge, worst
 from .intrinsics import MIN_VIEWS
 from .quality import DepthModel, describe_quality, held_out_by_camera
 from .rig import CAMERAS, RigCalibration
@@ -28,6 +28,7 @@ from .shift_uncertainty import plane_std_error_mm
 from .uncertainty import UncertaintyMap, transfer_uncertainty
 from .views import BoardView, collect_views
 
+_SATURATED_SHARE = 0.02
 _REMEDIES = {
     "color": "light the board evenly and hold it inside the color image",
     "infrared": "print the board with a laser printer: ink is invisible in infrared",
@@ -177,7 +178,7 @@ def calibrate_session(
         validation=validation,
         transfer=transfer,
         gates=gates,
-        advice=_advice(solution),
+        advice=(*_advice(solution), *_square_advice(gates, board)),
     )
 
 
@@ -190,6 +191,18 @@ def _advice(solution: RigSolution) -> tuple[str, ...]:
         for name, camera in solution.state.cameras.items()
     }
     return advise(counts, tilts_deg(solution.state))
+
+
+def _square_advice(gates: Sequence[Gate], board: BoardSpec) -> tuple[str, ...]:
+    """Say which squares would give the distance between color and infrared that a Kinect v2 has."""
+    (gate,) = (gate for gate in gates if gate.name == BASELINE_GATE)
+    if gate.verdict == "good" or gate.value is None:
+        return ()
+    square_mm = 1000 * board.square_m * BASELINE_MM / gate.value
+    return (
+        f"infrared and color are {gate.value:.1f} mm apart, in a Kinect v2 {BASELINE_MM:.0f} mm: "
+        f"measure the squares (--board); if they are {square_mm:.1f} mm, that is why",
+    )
 
 
 def tilts_deg(state: State) -> NDArray[np.float64]:
@@ -239,9 +252,16 @@ def _require_seen(session: Session, views: Sequence[BoardView | None]) -> None:
     poorest = min(CAMERAS, key=lambda name: seen[name])
     if seen[poorest] >= MIN_VIEWS:
         return
+    remedy = _REMEDIES[poorest]
+    saturated = [view.saturated.get(poorest, 0.0) for view in views if view]
+    if saturated and np.median(saturated) > _SATURATED_SHARE:
+        remedy = (
+            f"the {poorest} images are saturated, {100 * np.median(saturated):.0f} % of their "
+            "pixels: hold the board farther away or take light off it"
+        )
     counts = ", ".join(f"{name} {seen[name]}" for name in CAMERAS)
     raise CalibrationError(
         f"{session.path}: of {len(views)} still views the board was found in: {counts}; "
         f"expected at least {MIN_VIEWS} for each camera",
-        remedy=f"{_REMEDIES[poorest]}; check --board",
+        remedy=f"{remedy}; check --board",
     )

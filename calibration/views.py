@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import cpu_count
 
 import numpy as np
@@ -50,6 +50,8 @@ class BoardView:
         Mean image: how bright what depth measured was.
     problem : str or None
         Why the view must not be used, if so.
+    saturated : mapping of camera name to float
+        Share of the pixels at the image's ceiling, of cameras that did not find the board.
     """
 
     start_ns: int
@@ -59,6 +61,7 @@ class BoardView:
     depth_mm: NDArray[np.float32]
     infrared: NDArray[np.float32]
     problem: str | None = None
+    saturated: Mapping[str, float] = field(default_factory=dict)
 
 
 def collect_views(
@@ -131,6 +134,15 @@ def spread_out(indices: NDArray[np.int64], limit: int) -> tuple[int, ...]:
     return tuple(indices[picked].tolist())
 
 
+def saturated_share(image: NDArray[np.generic]) -> float:
+    """Return the share of an image's pixels that have its highest value: next to none by chance.
+
+    That needs no knowledge of how many bits the sensor has.
+    """
+    highest = image.max()
+    return float((image == highest).mean()) if highest > 0 else 0.0
+
+
 def mean_image(stream: RecordedStream, frames: Sequence[int]) -> NDArray[np.float32]:
     """Average frames of a still scene, (H, W[, 3]) float32: noise falls with their square root."""
     total = np.zeros(stream.spec.shape, np.float32)
@@ -175,7 +187,7 @@ def _read_view(session: Session, interval: StillInterval, board: BoardSpec) -> B
         for name in (*STREAMS, "depth")
     }
     infrared = mean_image(watched, frames[_WATCHED])
-    detections = {}
+    detections, saturated = {}, {}
     for name in STREAMS:
         if not frames[name]:
             continue
@@ -184,6 +196,8 @@ def _read_view(session: Session, interval: StillInterval, board: BoardSpec) -> B
         found = find_board(image, board)
         if found is not None:
             detections[name] = found
+        else:
+            saturated[name] = saturated_share(session.streams[name].read(frames[name][0]).image)
     problem = None
     if _WATCHED in detections:
         problem = _drift(watched, frames[_WATCHED], detections[_WATCHED], board)
@@ -195,6 +209,7 @@ def _read_view(session: Session, interval: StillInterval, board: BoardSpec) -> B
         depth_mm=mean_depth(session.streams["depth"], frames["depth"]),
         infrared=infrared,
         problem=problem,
+        saturated=saturated,
     )
 
 

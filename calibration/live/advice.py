@@ -12,8 +12,8 @@ from ..board import BoardSpec
 from ..coverage import OUTER, TILTED_DEG, TILTED_SHARE, cell_counts, empty_places
 from ..gates import FOCAL_SHARE, TRANSFER_PX
 from ..intrinsics import MIN_VIEWS
+from ..pose import board_pose
 from ..rig import CAMERAS
-from ..rig_solve import board_pose
 from .collector import TakenView
 
 TILT_STEP_DEG, N_TILTS = 10, 6

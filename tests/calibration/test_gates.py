@@ -68,6 +68,7 @@ def test_a_failing_calibration_is_written_and_ends_with_1(board_session, tmp_pat
     assert output.exists()
     printed = capsys.readouterr().out
     assert "fail: infrared baseline is 55." in printed
+    assert "measure the squares (--board); if they are 30.0 mm, that is why" in printed
     assert "verdict: fail" in printed
 
 

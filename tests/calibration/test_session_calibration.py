@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 
 from calibration.board import BoardSpec
 from calibration.cli import main
+from calibration.detect import find_board
 from calibration.errors import CalibrationError
 from calibration.info import describe_rig_calibration
 from calibration.registration import register_depth
 from calibration.rig import CAMERAS, load_rig_calibration
+from calibration.rig_solve import solve_rig
 from calibration.session_calibration import calibrate_session
 from calibration.simulated import ideal_calibration
+from capture.recording import RecordedStream
 from capture.session import open_session
 
 
@@ -198,6 +202,62 @@ def test_a_board_that_thermal_never_shows_is_explained(tiny_board_session, monke
     )
     with pytest.raises(CalibrationError, match=r"thermal 0; .*warm the board"):
         calibrate_session(session, board=BoardSpec())
+
+
+def test_a_saturated_infrared_image_is_explained(tiny_board_session, monkeypatch):
+    session = open_session(tiny_board_session)
+    stream = session.streams["infrared"]
+    read = stream.read
+
+    def blinded(index):
+        frame = read(index)
+        return replace(frame, image=np.minimum(frame.image, 300))
+
+    monkeypatch.setattr(
+        type(stream), "read", lambda own, i: blinded(i) if own is stream else _read(own, i)
+    )
+    with pytest.raises(CalibrationError, match=r"infrared 0, .*images are saturated, \d+ %"):
+        calibrate_session(session, board=BoardSpec())
+
+
+_read = RecordedStream.read
+
+
+@pytest.mark.parametrize(
+    ("camera", "how", "complaint"),
+    [
+        ("infrared", "mirrored", "infrared camera: its pictures are mirrored"),
+        ("thermal", "mirrored", "thermal camera: its pictures are mirrored"),
+        ("thermal", "upside down", "thermal camera: its pictures are upside down"),
+        ("infrared", "both", "infrared camera: its pictures are mirrored and upside down"),
+    ],
+)
+def test_pictures_the_wrong_way_round_are_named(result, board_scene, camera, how, complaint):
+    size_px = {
+        name: (board_scene.rig.camera(name).width_px, board_scene.rig.camera(name).height_px)
+        for name in CAMERAS
+    }
+    last_px = np.array(size_px[camera]) - 1.0
+    flips = {"mirrored": [1, 0], "upside down": [1, 1], "both": [0, 1]}[how]
+    views = []
+    for view in result.views:
+        found = {name: detection.corners_px for name, detection in view.detections.items()}
+        if camera in found:
+            found[camera] = np.where(flips, last_px - found[camera], found[camera])
+        views.append(found)
+    with pytest.raises(CalibrationError, match=complaint):
+        solve_rig(views, sizes_px=size_px, board=BoardSpec())
+
+
+def test_a_board_named_the_other_way_round_is_the_same_board(result, board_scene):
+    """7x5 is 5x7 lying on its side: nothing can go wrong, and nothing does."""
+    lying = BoardSpec(7, 5, 0.03)
+    for number, view in enumerate(result.views[:6]):
+        image = board_scene.moment(number * board_scene.moments_per_view).images["infrared"]
+        found = find_board(image, lying)
+        upright = view.detections["infrared"].corners_px
+        gaps = np.linalg.norm(found.corners_px[:, None] - upright[None], axis=-1).min(axis=1)
+        assert gaps.max() < 0.5
 
 
 def _mean(stream, frames):
