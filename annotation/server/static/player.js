@@ -2,6 +2,7 @@
 // frame it shows says which one it is; currentTime runs ahead of it.
 
 const SETTLE_MS = 400;
+const PATIENCE_MS = 20000;
 
 export class Player {
   constructor(video, facts) {
@@ -79,7 +80,8 @@ export class Player {
     const shown = new Promise((resolve) => this.waiting.push(resolve));
     const found = new Promise((resolve) => this.video.addEventListener("seeked", resolve, { once: true }));
     this.video.currentTime = ((target + 0.5) * rate_den) / rate_num; // the middle: no rounding matters
-    await found;
+    const late = new Promise((_resolve, reject) => setTimeout(() => reject(new Error("the picture does not come")), PATIENCE_MS));
+    await Promise.race([found, late]);
     // The same frame is not always reported again.
     await Promise.race([shown, new Promise((resolve) => setTimeout(resolve, SETTLE_MS))]);
     this.frame = target;

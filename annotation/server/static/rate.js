@@ -159,6 +159,10 @@ function toggle() {
   soon(() => player.play(speed));
 }
 
+function videoFailed(why) {
+  lock("The video has stopped", `${why}. What you said is kept; go on when the server is back.`, ["Load again", () => location.reload()]);
+}
+
 // What is asked for while the video is on its way to another frame is done when it is there.
 let seeking = Promise.resolve();
 let underway = 0;
@@ -174,9 +178,14 @@ function seek(find, reason = "seek") {
   player.stop(reason);
   underway += 1;
   seeking = seeking.then(async () => {
-    await player.seek(find());
-    recorder.look(player.frame);
-    underway -= 1;
+    try {
+      await player.seek(find());
+      recorder.look(player.frame);
+    } catch (error) {
+      videoFailed(error.message);
+    } finally {
+      underway -= 1;
+    }
     showState();
   });
   return seeking;
@@ -378,6 +387,7 @@ async function show(client) {
     $("saved").textContent = "submitted";
     return veil("Submitted", "You have submitted this. If something is wrong, ask for it to be opened again.", ["To the list", () => location.assign("/")], ["Look at it", () => { $("video").controls = true; unveil(); }]);
   }
+  $("video").addEventListener("error", () => videoFailed($("video").error?.message || "The server does not answer"));
   await queue.open();
   showQueue({ kind: "saved", waiting: 0, saved: null, error: "", local: true });
   listen();

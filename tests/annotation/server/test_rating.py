@@ -414,3 +414,11 @@ def test_a_frozen_server_is_noticed(
     os.kill(served.process.pid, signal.SIGCONT)
     rating.saved()
     assert [value for _, value in moves(served, task)] == [1]
+    rating.press("Space")
+    rating.page.wait_for_selector("body[data-state=playing]")
+    rating.page.evaluate("document.querySelector('video').dispatchEvent(new Event('error'))")
+    rating.page.wait_for_selector("text=The video has stopped")
+    rating.page.click("text=Load again")
+    rating.ready()
+    assert served.events(task)[-1]["kind"] == "pause"
+    assert served.values(task)[0] == 1
