@@ -4,6 +4,7 @@ Write-ahead log and ``synchronous=FULL``: what was committed survives the end of
 of the machine. The log needs shared memory, so the folder must not lie on a network drive.
 """
 
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _APPLICATION_ID = 0x6D766672
 _BUSY_S = 20.0
 
 _SCHEMA = """
+CREATE TABLE project (id TEXT NOT NULL);
 CREATE TABLE video (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
@@ -187,7 +189,8 @@ def create_database(path: Path) -> None:
     """Write an empty database to `path`, which must not exist."""
     with closing(connect(path)) as connection:
         connection.executescript(
-            f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID}; "
+            f"BEGIN; {_SCHEMA} INSERT INTO project VALUES ('{secrets.token_hex(8)}'); "
+            f"PRAGMA application_id = {_APPLICATION_ID}; "
             f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
 

@@ -8,7 +8,6 @@
     ratings.sqlite   raters, tasks and every event
 """
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,8 +56,9 @@ class Project:
 
     @cached_property
     def id(self) -> str:
-        """Short name that differs between projects on one machine."""
-        return hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:12]
+        """Drawn when the project was made: browsers keep by it what they could not send yet."""
+        with self.database.read() as db:
+            return str(db.execute("SELECT id FROM project").fetchone()[0])
 
 
 def is_project(path: Path) -> bool:

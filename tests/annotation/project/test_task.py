@@ -186,6 +186,10 @@ def test_what_is_no_project_is_said(tmp_path: Path, project: Project) -> None:
     create_project(tmp_path / "p2", Settings(title='a "quoted" \\ title', together=True))
     again = open_project(tmp_path / "p2")
     assert again.settings == Settings(title='a "quoted" \\ title', together=True)
+    drawn = again.id
+    (tmp_path / "p2").rename(tmp_path / "p3")
+    assert open_project(tmp_path / "p3").id == drawn
+    (tmp_path / "p3").rename(tmp_path / "p2")
     (tmp_path / "p2" / "ratings.sqlite").write_bytes(b"no database" * 400)
     with pytest.raises(AnnotationError, match="cannot be read as a database"):
         open_project(tmp_path / "p2")
