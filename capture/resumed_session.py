@@ -53,7 +53,9 @@ class ResumedSession(RunningSession):
         super().__init__(daemons, folder, plan, look)
 
     def _meet(self) -> None:
-        manifest = self.folder.manifest
+        manifest = read_manifest(self.folder.path)
+        if manifest != self.folder.manifest:  # until now it was not ours alone
+            raise ControlError(f"{self.folder.path} has just been changed", remedy="try again")
         self._anew: list[DaemonHandle] = []
         for handle in self._daemons:
             key = _last_key(manifest, handle.name)
