@@ -203,7 +203,7 @@ def test_corrections_during_a_take_are_asked_for_and_told(
                 sensor.stop()
     assert executed == ["NUCAction"] * 2
     first, second = asked
-    assert second.host_time_ns - first.host_time_ns == pytest.approx(1e9, abs=4e8)
+    assert second.host_time_ns - first.host_time_ns > 500_000_000
     assert 0 < first.device_time_ns < second.device_time_ns
 
 
