@@ -1,6 +1,7 @@
 """From a name to a network. A new one is a class, a line here and one in `model.catalogue`."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from .resnet import ResnetNetwork
 from .ridge import RidgeRegression
 from .vgg import VggMemoryNetwork, VggNetwork
 
+_Network = TypeVar("_Network", bound=Network)
 _BUILDERS: dict[Architecture, Callable[[ModelConfig], Network]] = {
     "mran": RecurrentAttentionNetwork,
     "uran": RecurrentAttentionNetwork,
@@ -43,9 +45,14 @@ def construct(config: ModelConfig) -> Network:
 
     To train, use `model.initialise.build_network`; this is for weights that are loaded next.
     """
-    network = _BUILDERS[config.architecture](config)
-    # Convolutions on CPU and GPU are fastest on channels-last weights and images; linear layers
-    # and the per-pixel peepholes are not images.
+    return laid_out(_BUILDERS[config.architecture](config))
+
+
+def laid_out(network: _Network) -> _Network:
+    """Give the weights of convolutions the memory format in which CPUs and GPUs are fastest.
+
+    Linear layers and the per-pixel peepholes are not images and stay as they are.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv3d):
             module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub knows only channels_last

@@ -47,8 +47,32 @@ def scan(gates_x: Tensor, weight_h: Tensor, peephole: Peephole) -> Tensor:
     (T, B, h, H, W)
         Of the type of `weight_h`.
     """
+    if torch.compiler.is_exporting():
+        return scan_plainly(gates_x, weight_h, peephole)
     hidden: Tensor = _Scan.apply(gates_x, weight_h, peephole.convolution, peephole.hadamard)  # type: ignore[no-untyped-call]  # autograd.Function.apply is untyped in torch
     return hidden
+
+
+def scan_plainly(gates_x: Tensor, weight_h: Tensor, peephole: Peephole) -> Tensor:
+    """Do what `scan` does in operations that other runtimes know; `model.export` needs it."""
+    h = weight_h.shape[1]
+    hidden = cell = torch.zeros_like(gates_x[0, :, :h])
+    states = []
+    for gates in gates_x.unbind(0):
+        i, f, o, candidate = torch.split(
+            gates + functional.conv2d(hidden, weight_h, padding=1), h, 1
+        )
+        if peephole.convolution is not None:
+            from_cell = functional.conv2d(cell, peephole.convolution, padding=1)
+            i, f = i + from_cell[:, :h], f + from_cell[:, h:]
+        elif peephole.hadamard is not None:
+            i, f = i + peephole.hadamard[0] * cell, f + peephole.hadamard[1] * cell
+        cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(candidate)
+        if peephole.hadamard is not None:
+            o = o + peephole.hadamard[-1] * cell
+        hidden = torch.sigmoid(o) * torch.tanh(cell)
+        states.append(hidden)
+    return torch.stack(states)
 
 
 class _Scan(torch.autograd.Function):

@@ -20,6 +20,7 @@ examples:
   mavfer-train store.h5 --config mran.toml --set attention=standardise --set peephole=none
   mavfer-train store.h5 --config runs/mran/config.json --seed 1 -o runs/mran-1
   torchrun --standalone --nproc-per-node 2 --no-python mavfer-train store.h5 -o runs/mran
+  mavfer-train export runs/mran -o mran.onnx
 
 presets:
   paper  the paper's network and hyper-parameters: 96x96 crops, full width, Xavier, Adam 1e-4,
@@ -33,7 +34,12 @@ presets:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return terminal.run_command(_train, _parser().parse_args(argv))
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["export"]:
+        from .export_cli import main as export
+
+        return export(words[1:])
+    return terminal.run_command(_train, _parser().parse_args(words))
 
 
 def _parser() -> argparse.ArgumentParser:
