@@ -7,6 +7,7 @@ const BEAT_MS = 4000;
 const MAX_WAIT_MS = 5000;
 const TIMEOUT_MS = 15000;
 const MAX_BATCH = 400;
+const BATCH_BYTES = 200000; // the server takes no larger request than 262144 bytes
 const BEACON_BYTES = 60000; // browsers refuse to carry more for a page that is going
 
 function opened() {
@@ -30,6 +31,17 @@ function answered(request) {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
+}
+
+// As many of the first events as one request may carry; one at least, which always fits.
+function fitting(events, limit) {
+  const encoder = new TextEncoder();
+  let bytes = 200;
+  for (let n = 0; n < Math.min(events.length, MAX_BATCH); n++) {
+    bytes += encoder.encode(JSON.stringify(events[n])).length + 1;
+    if (bytes > limit) return events.slice(0, Math.max(1, n));
+  }
+  return events.slice(0, MAX_BATCH);
 }
 
 function rangeOf(...prefix) {
@@ -63,8 +75,8 @@ export async function sendLeftovers(project, rater) {
   for (const page of pages.values()) {
     const { task, client } = page[0];
     if (live.has(lockOf(client))) continue; // it sends them itself
-    for (let first = 0; first < page.length; first += MAX_BATCH) {
-      const batch = page.slice(first, first + MAX_BATCH);
+    for (let first = 0, batch; first < page.length; first += batch.length) {
+      batch = fitting(page.slice(first), BATCH_BYTES);
       try {
         const released = Boolean(navigator.locks); // its page is gone for certain: it keeps nobody out
         const answer = await post(task, { client, events: batch.map((row) => row.event), released });
@@ -158,7 +170,8 @@ export class Queue {
 
   async send() {
     await this.storing;
-    const batch = this.waiting.slice(0, MAX_BATCH).filter((entry) => entry.stored).map((entry) => entry.event);
+    const stored = this.waiting.slice(0, MAX_BATCH).filter((entry) => entry.stored);
+    const batch = fitting(stored.map((entry) => entry.event), BATCH_BYTES);
     if (this.kind === "superseded" && !batch.length) return;
     if (!batch.length && performance.now() - this.heardMs < BEAT_MS) return;
     try {
@@ -211,12 +224,8 @@ export class Queue {
 
   // The page is going: the browser carries this much after it.
   leave() {
-    let events = this.waiting.map((entry) => entry.event);
-    let body = JSON.stringify({ client: this.client, events, released: true });
-    while (body.length > BEACON_BYTES) {
-      events = events.slice(0, Math.floor(events.length / 2));
-      body = JSON.stringify({ client: this.client, events, released: true });
-    }
+    const events = fitting(this.waiting.map((entry) => entry.event), BEACON_BYTES);
+    const body = JSON.stringify({ client: this.client, events, released: true });
     navigator.sendBeacon(`/api/tasks/${this.task}/events`, body);
   }
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import Client, Served
+from .conftest import Client, Rating, Served
 
 CLIENT = {"client": "client-1", "tab": "tab-0001"}
 
@@ -62,3 +62,31 @@ def _quoted(path: str) -> str:
     from urllib.parse import quote
 
     return quote(path)
+
+
+_SAY_MUCH = """async ([task, client, leave]) => {
+    const { Queue, sendLeftovers } = await import("/static/queue.js");
+    const me = await (await fetch("/api/me")).json();
+    await fetch(`/api/tasks/${task}/open`, { method: "POST",
+        body: JSON.stringify({ client, tab: "tab-0009", take_over: true }) });
+    const queue = new Queue(me.project, me.rater, task, client, () => {});
+    await queue.open();
+    clearTimeout(queue.timer);
+    for (let n = 0; n < 45; n++) queue.add({ kind: "comment", frame: 0, detail: "字".repeat(2000) });
+    if (!leave) return queue.drain();
+    await queue.storing;
+    navigator.locks.query = async () => ({ held: [] });  // as after its page is gone
+    return await sendLeftovers(me.project, me.rater) === 0;
+}"""
+
+
+def test_more_words_than_fit_into_one_request_arrive(
+    rating: tuple[Served, Client, int], rate: Callable[..., Rating]
+) -> None:
+    served, _, task = rating
+    page = rate(served).page
+    for count, (client, leave) in enumerate((("client-stays", False), ("client-leaves", True)), 1):
+        assert page.evaluate(_SAY_MUCH, [task, client, leave]), client
+        said = [row for row in served.events(task) if row["kind"] == "comment"]
+        assert [row["seq"] for row in said] == [*range(45)] * count
+        assert {row["detail"] for row in said} == {"字" * 2000}
