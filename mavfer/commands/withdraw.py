@@ -70,7 +70,7 @@ def _withdraw(args: argparse.Namespace) -> int:
         )
     complete = not (done.left.mentions or done.left.unreadable)
     lines = [
-        *(f"{item.kind}: {item.what}" for item in done.done),
+        *(f"{item.kind}: {item.path}: {item.what}" for item in done.done),
         *_left(done.left),
         f"{len(done.done)} things removed or written anew; receipt: {done.receipt}",
     ]

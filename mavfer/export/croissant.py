@@ -22,7 +22,7 @@ from ..store import ClipStore
 from ..store_schema import DIMENSIONS, FACE_SOURCES, REASONS
 
 METADATA_NAME = "croissant.json"
-VIDEOS_NAME, FRAMES_NAME = "videos.csv", "frames.csv"
+TABLE_NAMES = VIDEOS_NAME, FRAMES_NAME = "videos.csv", "frames.csv"
 _BLOCK_BYTES = 1 << 22
 _TYPES = {"text": "sc:Text", "integer": "sc:Integer", "number": "sc:Float", "flag": "sc:Boolean"}
 _VIDEO_COLUMNS = {

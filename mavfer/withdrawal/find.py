@@ -16,6 +16,7 @@ from capture.manifest import MANIFEST_NAME
 
 from ..derived import DERIVED_MARK
 from ..errors import DatasetError
+from ..export.croissant import METADATA_NAME, TABLE_NAMES
 from ..frame_folder import IMAGE_SUFFIXES
 from ..store_schema import FORMAT
 from .names import Names
@@ -249,10 +250,12 @@ def _judge(
     if names.is_named_after(path.name):
         holdings.items.append(_item("named file", path, "remove"))
         return
-    column = table_column(path)
+    described = path.name in TABLE_NAMES and (path.parent / METADATA_NAME).is_file()
+    column = None if described else table_column(path)
     if column is not None and _judge_table(path, column, holdings):
         return
-    is_marked = column is None and _is_marked(path)
+    # Croissant's tables go with its metadata, which knows their hashes.
+    is_marked = described or (column is None and _is_marked(path))
     if is_marked:
         marked.setdefault(path.parent, []).append(path)
     if holds_names(path, names):

@@ -26,6 +26,7 @@ from mavfer import open_store
 from mavfer.cli import main
 from mavfer.derived import DERIVED_MARK
 from mavfer.errors import DatasetError
+from mavfer.export.croissant import About, export_croissant
 from mavfer.splits import Split
 from mavfer.store_assembly import write_store
 from mavfer.store_check import check_store
@@ -125,6 +126,9 @@ def laboratory(tmp_path: Path, recorded: Path) -> Laboratory:
     pages.mkdir()
     (pages / "index.html").write_text(f"<!-- {DERIVED_MARK} --> {name}")
     (pages / "figure.svg").write_text(f"<!-- {DERIVED_MARK} --> all of them")
+    metadata = root / "metadata"
+    with open_store(root / "stores" / "none.h5") as store:
+        export_croissant(store, metadata, About("faces"))
     (root / "other.html").write_text(f"<!-- {DERIVED_MARK} --> {other.name}")
     return Laboratory(root, name, other.name, tuple(secrets))
 
@@ -224,7 +228,7 @@ def test_everything_of_the_subject_is_gone_and_the_rest_is_whole(
     assert new.stats != old.stats
     receipt = json.loads(Path(result["receipt"]).read_text())
     assert receipt["removed"] == {
-        "derived": 2, "named file": 1, "part": 1, "recording": 1, "session": 1,
+        "derived": 5, "named file": 1, "part": 1, "recording": 1, "session": 1,
         "store": 1, "unfinished output": 1,
     }  # fmt: skip
     assert receipt["rewritten"] == {"labels": 1, "project": 1, "table": 2, "store": 2}
