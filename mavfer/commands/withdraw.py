@@ -85,6 +85,7 @@ def _left(holdings: "Holdings") -> list[str]:
     return [
         *(f"names the subject, not touched: {path}" for path in holdings.mentions),
         *(f"could not be judged: {what}" for what in holdings.unreadable),
+        *(f"trained on a store that held the subject: {path}" for path in holdings.trained),
     ]
 
 
@@ -96,4 +97,5 @@ def _document(holdings: "Holdings") -> dict[str, Any]:
         ],
         "mentions": [str(path) for path in holdings.mentions],
         "could_not_be_judged": list(holdings.unreadable),
+        "trained": [str(path) for path in holdings.trained],
     }

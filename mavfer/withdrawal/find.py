@@ -39,6 +39,7 @@ JOURNAL_NAME = ".mavfer-withdrawal.json"
 RECEIPT_PREFIX = "withdrawal-receipt-"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _MCAP_HEAD_BYTES = 1 << 16
+_CHECKPOINT_HEAD_BYTES = 1 << 20
 _SESSION_COLUMNS = ("session", "video", "video_id")
 _TEXT_BYTES = 64 << 20
 _BLOCK_BYTES = 1 << 22
@@ -79,12 +80,15 @@ class Holdings:
         Files of no kind known here that name the subject or a session: for a person to look at.
     unreadable : list of str
         What could not be judged, with the reason.
+    trained : list of Path
+        Networks trained on a store that held the subject; what that means is for people to say.
     """
 
     names: Names
     items: list[Item] = field(default_factory=list)
     mentions: list[Path] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    trained: list[Path] = field(default_factory=list)
 
 
 def find_holdings(
@@ -204,6 +208,13 @@ def _learn_from_stores(paths: Iterable[Path], holdings: Holdings) -> None:
         for subject, video_id, source in _videos(path, holdings):
             if subject == holdings.names.subject:
                 holdings.names.add(video_id, source)
+                holdings.names.fingerprints |= _fingerprint(path)
+
+
+def _fingerprint(path: Path) -> set[str]:
+    with h5py.File(path, "r") as file:
+        found = file.attrs.get("fingerprint")
+    return set() if found is None else {str(found)}
 
 
 def _videos(path: Path, holdings: Holdings) -> Iterator[tuple[str, str, str]]:
@@ -235,6 +246,11 @@ def _judge(
             whole = is_part or all(found)
             kind: Kind = "part" if is_part else "store"
             holdings.items.append(_item(kind, path, "remove" if whole else what))
+        return
+    if path.suffix == ".safetensors":
+        head = _head(path, _CHECKPOINT_HEAD_BYTES)
+        if any(fingerprint.encode() in head for fingerprint in names.fingerprints):
+            holdings.trained.append(path)
         return
     if path.suffix == ".mcap":
         if any(uuid.encode() in _head(path, _MCAP_HEAD_BYTES) for uuid in names.uuids):

@@ -19,12 +19,20 @@ class Names:
         Names of session folders, which are also ids of videos in stores.
     uuids : set of str
         Of sessions; for films the names of their files.
+    fingerprints : set of str
+        Of stores that hold or held their videos: networks trained on those know them.
     """
 
     def __init__(
-        self, subject: str, *, sessions: Iterable[str] = (), uuids: Iterable[str] = ()
+        self,
+        subject: str,
+        *,
+        sessions: Iterable[str] = (),
+        uuids: Iterable[str] = (),
+        fingerprints: Iterable[str] = (),
     ) -> None:
         self.subject = subject
+        self.fingerprints = {*fingerprints}
         self.sessions = {*sessions}
         self.uuids = {*uuids}
 
@@ -71,6 +79,7 @@ class Names:
             "subject": self.subject,
             "sessions": sorted(self.sessions),
             "uuids": sorted(self.uuids),
+            "fingerprints": sorted(self.fingerprints),
         }
 
 

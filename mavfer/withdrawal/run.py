@@ -121,6 +121,7 @@ def _write_receipt(folder: Path, items: Sequence[Item], left: Holdings) -> Path:
             "holdings_left": len(left.items),
             "files_that_mention_the_subject": len(left.mentions),
             "could_not_be_judged": len(left.unreadable),
+            "networks_trained_on_stores_that_held_the_subject": len(left.trained),
         },
     }
     path = folder / f"{RECEIPT_PREFIX}{number}.json"
@@ -139,7 +140,10 @@ def _read_journal(roots: Sequence[Path], subject: str) -> Names | None:
         return None
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        names = Names(document["subject"], sessions=document["sessions"], uuids=document["uuids"])
+        names = Names(
+            document["subject"],
+            **{key: document[key] for key in ("sessions", "uuids", "fingerprints")},
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"{path}, left by an interrupted withdrawal, is damaged ({error})",

@@ -129,6 +129,12 @@ def laboratory(tmp_path: Path, recorded: Path) -> Laboratory:
     metadata = root / "metadata"
     with open_store(root / "stores" / "none.h5") as store:
         export_croissant(store, metadata, About("faces"))
+    for run_name, fingerprint in (("run", store.fingerprint), ("older", "0" * 64)):
+        header = json.dumps(
+            {"__metadata__": {"mavfer": json.dumps({"data": fingerprint})}}
+        ).encode()
+        weights = len(header).to_bytes(8, "little") + header
+        (root / f"{run_name}.safetensors").write_bytes(weights)
     (root / "other.html").write_text(f"<!-- {DERIVED_MARK} --> {other.name}")
     return Laboratory(root, name, other.name, tuple(secrets))
 
@@ -221,6 +227,7 @@ def test_everything_of_the_subject_is_gone_and_the_rest_is_whole(
     assert main(["withdraw", SUBJECT, "--root", str(laboratory.root), "--yes", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["complete"]
+    assert result["trained"] == [str(laboratory.root / "run.safetensors")]
     assert_gone(laboratory)
     assert_others_kept(laboratory)
     new = open_store(laboratory.root / "stores" / "none.h5")
@@ -233,6 +240,8 @@ def test_everything_of_the_subject_is_gone_and_the_rest_is_whole(
     }  # fmt: skip
     assert receipt["rewritten"] == {"labels": 1, "project": 1, "table": 2, "store": 2}
     assert receipt["removed_bytes"] > 100_000
+    searched = receipt["searched_again"]
+    assert searched["networks_trained_on_stores_that_held_the_subject"] == 1
     text = Path(result["receipt"]).read_text()
     for word in (SUBJECT, laboratory.session, str(laboratory.root)):
         assert word not in text
@@ -369,6 +378,6 @@ def test_bad_requests_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "is no pseudonym" in refused(" ", "--root", str(tmp_path))
     (tmp_path / ".mavfer-withdrawal.json").write_text("{")
     assert "is damaged" in refused("P99", "--root", str(tmp_path))
-    journal = {"subject": "P01", "sessions": [], "uuids": []}
+    journal = {"subject": "P01", "sessions": [], "uuids": [], "fingerprints": []}
     (tmp_path / ".mavfer-withdrawal.json").write_text(json.dumps(journal))
     assert "finish it first" in refused("P99", "--root", str(tmp_path))
