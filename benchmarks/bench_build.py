@@ -30,7 +30,7 @@ from .figure import emit
 FULL = {"color": 1.0, "infrared": 1.0, "thermal": 1.0}
 RATE_HZ = 10.0
 N_LOOP = 20
-SHORT, LONG = 256, 1024
+SHORT, LONG = 256, 1536
 _WATCH_EVERY_S = 0.05
 
 

@@ -87,7 +87,7 @@ class FaceTracker:
         self._search_heights_px = search_heights_px
         self._subject = subject
         self._last: FaceBox | None = None
-        self._told_place = False
+        self._expected = self._vouched = False
         self._missed = 0
         self._since_search = 0
         self._several = False
@@ -100,8 +100,12 @@ class FaceTracker:
         """Look for the face in `grey` (H, W)."""
         self._looked += 1
         self._since_search += 1
-        forgotten = self._subject is not None and self._missed >= _FORGET_AFTER
+        self._vouched, self._expected = self._expected, False
+        vouched_for = self._subject is None or self._vouched
+        forgotten = self._missed >= _FORGET_AFTER and not vouched_for
         near = None if self._last is None or forgotten else detect_near(grey, self._last)
+        if near is None and self._vouched and self._missed % _FINE_SEARCH_EVERY:
+            return self._miss(NO_DETECTION)  # it is nowhere else
         if near is None:
             return self._search(grey)
         if self._since_search >= SEARCH_EVERY:
@@ -111,7 +115,7 @@ class FaceTracker:
     def expect(self, landmarks_px: NDArray[np.float64]) -> None:
         """Tell where the face is, known from another camera: the next image is searched there."""
         self._last = face_box(landmarks_px, self.count)
-        self._told_place = True
+        self._expected = True
 
     def _search(self, grey: NDArray[np.uint8]) -> Sighting:
         """Find the face in the whole image."""
@@ -198,8 +202,8 @@ class FaceTracker:
         if not _PLAUSIBLE_SIZE[0] < found.side_px / box.side_px < _PLAUSIBLE_SIZE[1]:
             self._last = None
             return self._miss(IMPLAUSIBLE)
-        switch = jumped and not self._told_place
-        self._last, self._missed, self._told_place = found, 0, False
+        switch = jumped and not self._vouched
+        self._last, self._missed = found, 0
         return Sighting(
             landmarks_px,
             FOUND,

@@ -4,6 +4,7 @@ A piece once finished is never done again: an interrupted build goes on with wha
 files are of no use to anybody else and go when the store is written.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -86,7 +87,7 @@ def work_folder(output: Path) -> Iterator[Path]:
             raise DatasetError(
                 f"another process is building {output}", remedy="wait for it, or end it"
             )
-        for left in output.parent.glob(f".{output.name}.*.partial"):
+        for left in output.parent.glob(f".{glob.escape(output.name)}.*.partial"):
             left.unlink()  # of a build that was killed while it put the parts together
         yield folder
 
