@@ -72,7 +72,8 @@ _SAY_MUCH = """async ([task, client, leave]) => {
     const queue = new Queue(me.project, me.rater, task, client, () => {});
     await queue.open();
     clearTimeout(queue.timer);
-    for (let n = 0; n < 45; n++) queue.add({ kind: "comment", frame: 0, detail: "字".repeat(2000) });
+    const detail = "字".repeat(2000);
+    for (let n = 0; n < 45; n++) queue.add({ kind: "comment", frame: 0, detail });
     if (!leave) return queue.drain();
     await queue.storing;
     navigator.locks.query = async () => ({ held: [] });  // as after its page is gone
