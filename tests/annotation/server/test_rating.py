@@ -62,8 +62,13 @@ def test_a_clip_is_rated_by_keyboard(
     served = make_served()
     task = served.task("R1")
     rating = rate(served)
-    rating.open(task)
     page = rating.page
+    page.add_init_script(_LOOK)
+    rating.open(task)
+    page.evaluate(
+        "() => { window.seen = [];"
+        "document.addEventListener('keydown', () => seen.push(onScreen()), true); }"
+    )
     rating.press("ArrowUp", "ArrowUp", "ArrowUp", "Space")
     rating.play_until(30)
     rating.press("ArrowDown")
@@ -76,6 +81,10 @@ def test_a_clip_is_rated_by_keyboard(
     (zero,) = (frame for frame, value in said.items() if value == 0)
     assert said[0] == 3
     assert 25 <= down < zero < N_FRAMES
+    # What was on the screen when the key went down; the report of a new frame can be on its way.
+    assert page.evaluate("seen.slice(0, 4)") == [0, 0, 0, 0]
+    for seen, frame in zip(page.evaluate("seen.slice(4)"), (down, zero), strict=True):
+        assert seen - frame in (0, 1)
     expected = held((0, 3), (down, 2), (zero, 0))
     assert served.values(task) == expected
     assert page.inner_text("#gap") == "No gaps"
