@@ -25,7 +25,7 @@ def test_following_is_deriving_anew(project: Project) -> None:
             assert task is not None
             open_page(db, task, client=clients[number][0], tab="tab", take_over=True)
     said: dict[str, int] = {}
-    watch = RatingsWatch()
+    watch = RatingsWatch(rest=0.0)
     for turn in range(80):
         with project.database.write() as db:
             number = rng.choice(numbers)
@@ -55,7 +55,7 @@ def test_following_is_deriving_anew(project: Project) -> None:
 
 
 def test_a_submitted_task_is_judged_and_a_reopened_one_is_followed_again(project: Project) -> None:
-    watch = RatingsWatch()
+    watch = RatingsWatch(rest=0.0)
     with project.database.write() as db:
         task = find_task(db, add_task(db, 1, 1))
         assert task is not None
@@ -76,3 +76,17 @@ def test_a_submitted_task_is_judged_and_a_reopened_one_is_followed_again(project
         found = watch.look(db)
     assert found["flags"] == {}
     assert found["agreement"]["valence"]["n_traces"] == 1
+
+
+def test_looking_again_at_once_costs_nothing(project: Project) -> None:
+    watch = RatingsWatch(rest=1e9)
+    with project.database.read() as db:
+        first = watch.look(db)
+    with project.database.write() as db:
+        task = find_task(db, add_task(db, 1, 1))
+        assert task is not None
+        events = [Event(0, "play", 0, 0), Event(1, "set", 0, 0, "valence", 2, hand=True)]
+        store_events(db, task, "client-a", [*events, Event(2, "pause", 29, 0)])
+    with project.database.read() as db:
+        assert watch.look(db) is first
+        assert RatingsWatch().look(db)["agreement"]["valence"]["n_traces"] == 1
