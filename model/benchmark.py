@@ -159,8 +159,10 @@ def _plan_row(
 def _refined(
     model: ModelConfig, train: TrainConfig, row: Row, plan: BenchmarkPlan
 ) -> tuple[ModelConfig, TrainConfig]:
-    steps = plan.steps or (_SMALL_STEPS if plan.scale == "small" else None)
-    of_train = dict(row.train) | ({"max_steps": steps} if steps else {})
+    steps = plan.steps
+    if steps is None and plan.scale == "small":
+        steps = _SMALL_STEPS
+    of_train = dict(row.train) | ({} if steps is None else {"max_steps": steps})
     of_model = dict(row.model)
     own = set(model.to_object())
     for name, value in plan.settings.items():

@@ -74,7 +74,7 @@ def evaluate(
         config,
         split=split,
         subjects=subjects,
-        stride_frames=stride_frames or max(1, config.clip_length // 2),
+        stride_frames=max(1, config.clip_length // 2) if stride_frames is None else stride_frames,
         min_valid_share=info.train.min_valid_share,
         labelled=False,
     )

@@ -112,6 +112,8 @@ def read_config(path: Path) -> ConfigFile:
     if not isinstance(value, dict):
         raise ModelError(f"{path} holds no configuration")
     if path.suffix == ".json":  # of a run, whose other keys tell what became of it
+        if not {"preset", "model", "train"} <= value.keys():
+            raise ModelError(f"{path} is not the config.json of a run")
         value = {key: value[key] for key in ("preset", "model", "train") if key in value}
     _check_keys(value, ("preset", "model", "train"), where=f"{path}")
     for table, kind in (("model", ModelConfig), ("train", TrainConfig)):

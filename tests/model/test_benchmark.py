@@ -33,7 +33,7 @@ TINY = [
 
 
 def command(store: Path, out: Path, *words: str) -> list[str]:
-    return [*words, "--store", str(store), "-o", str(out), "--steps", "4", "--quiet", *TINY]
+    return ["--store", str(store), "-o", str(out), "--steps", "4", "--quiet", *TINY, *words]
 
 
 def start(words: list[str]) -> "subprocess.Popen[bytes]":
@@ -93,7 +93,7 @@ def test_a_benchmark_killed_on_the_way_ends_with_the_same_table(
     after = mtimes(killed)
     assert len(after) == 3
     assert benchmark_cli.main(command(store_path, killed, *words)) == 0
-    assert benchmark_cli.main([*command(store_path, killed, "fig13", "--seeds", "1")]) == 0
+    assert benchmark_cli.main(command(store_path, killed, "fig13", "--seeds", "1")) == 0
     assert mtimes(killed) == after  # URAN on color is the last row of table9
     assert (killed / "fig13.mp4").stat().st_size > 1000
 
@@ -181,6 +181,7 @@ def test_categories_get_their_table(
     [
         (("table10",), "needs videos with categories"),
         (("table4", "--seeds", "0"), "expected at least 1"),
+        (("table4", "--steps", "0"), "max_steps is 0"),
         (("table7", "--pretrained", "mran=x"), "NETWORK=FILE"),
         (("table4", "--set", "widht=1"), "did you mean width?"),
         (("table4", "--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),

@@ -224,6 +224,15 @@ def test_a_wrong_configuration_file_is_one_line(
     assert error.count("\n") == 1
 
 
+def test_a_json_file_that_is_no_runs_config_is_refused(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "metrics.json"
+    file.write_text('{"pooled": {}}')
+    assert trained(store_path, tmp_path / "run", "--config", str(file)) == 1
+    assert "is not the config.json of a run" in capsys.readouterr().err
+
+
 def test_a_run_gets_a_folder_of_its_own(
     store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from annotation.agreement import ccc
 from mavfer.clips import clip_starts
+from mavfer.errors import DatasetError
 from mavfer.store import ClipStore, open_store
 from mavfer.store_assembly import write_store
 from mavfer.store_writer import FrameCrops, StoreLayout
@@ -181,6 +182,13 @@ def test_shuffled_clips_are_never_ones_own(n: int) -> None:
     found = partners(n)
     assert sorted(found) == list(range(n))
     assert all(row != partner for row, partner in enumerate(found))
+
+
+def test_a_stride_that_is_none_is_refused(store: ClipStore) -> None:
+    network, info = untrained()
+    for stride in (0, 17):
+        with pytest.raises(DatasetError, match="stride"):
+            evaluate(network, info, store, stride_frames=stride)
 
 
 def test_a_store_of_other_modalities_is_refused(store: ClipStore) -> None:
