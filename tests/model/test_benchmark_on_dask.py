@@ -13,7 +13,7 @@ import pytest
 from model import benchmark_cli
 
 pytest.importorskip("distributed", reason="the dask extra is not installed")
-DEADLINE_S = 120.0
+DEADLINE_S = 240.0
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_cluster_gives_the_same_table(
     category_store: Path,
     scheduler: str,

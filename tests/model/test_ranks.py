@@ -56,6 +56,7 @@ with open_store(store_path) as store, joined_ranks(torch.device("cpu")) as ranks
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_processes_train_as_one_does(store: ClipStore, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "taken").mkdir()
@@ -69,7 +70,7 @@ def test_two_processes_train_as_one_does(store: ClipStore, tmp_path: Path) -> No
         ],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert ended.returncode == 0, ended.stderr

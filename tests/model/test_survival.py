@@ -17,6 +17,7 @@ from model.run_folder import CONFIG, RESUME, RunFolder
 
 N_STEPS = 14
 KILLS = 2
+DEADLINE_S = 240.0
 
 
 def command(store: Path, folder: Path) -> list[str]:
@@ -38,7 +39,7 @@ def resume_command(store: Path, folder: Path) -> list[str]:
 
 def kill_soon(process: "subprocess.Popen[bytes]", folder: Path, delay_s: float) -> bool:
     """Kill `delay_s` after the run folder has appeared; False if it had ended by itself."""
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + DEADLINE_S
     while not (folder / CONFIG).exists() and time.monotonic() < deadline_s:
         if process.poll() is not None:
             return False
@@ -53,6 +54,7 @@ def kill_soon(process: "subprocess.Popen[bytes]", folder: Path, delay_s: float) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_run_killed_again_and_again_ends_with_the_same_bits(
     store_path: Path, tmp_path: Path
 ) -> None:
@@ -68,7 +70,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(
         if killed.exists() and before.exists():
             # The folder is there from the start: wait until this process has kept something.
             seen = before.stat().st_mtime_ns
-            deadline_s = time.monotonic() + 120
+            deadline_s = time.monotonic() + DEADLINE_S
             while before.stat().st_mtime_ns == seen and time.monotonic() < deadline_s:
                 if process.poll() is not None:
                     break
