@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from capture.camera import CameraModel
 from capture.files import write_text_atomic
 
+from .errors import CalibrationError
 from .opencv_file import (
     CameraSet,
     camera_from,
@@ -25,6 +26,8 @@ from .rig import RigCalibration
 
 FILES = ("calib_color.yaml", "calib_ir.yaml", "calib_pose.yaml", "calib_depth.yaml")
 _SIZES_PX = {"color": (1920, 1080), "infrared": (512, 424)}
+_CENTRE_SHARE = 0.15
+"""A Kinect v2's principal point lies within this share of the width from the image's middle."""
 QUARTER_PX = 0.25
 """How far to the right and down iai_kinect2's own tools place infrared pixels."""
 
@@ -92,6 +95,7 @@ def import_iai(folder: Path, *, quarter_pixel: bool) -> CameraSet:
         if name == "infrared" and quarter_pixel:
             matrix[:2, 2] -= QUARTER_PX
         where = str(folder / file)
+        _require_full_size(matrix, name, where)
         cameras[name] = camera_from(matrix, distortion, _SIZES_PX[name], where=where)
     path = folder / "calib_pose.yaml"
     pose = open_storage(path)
@@ -102,3 +106,16 @@ def import_iai(folder: Path, *, quarter_pixel: bool) -> CameraSet:
         depth = open_storage(folder / "calib_depth.yaml")
         shift_mm = read_number(depth, "depthShift", folder / "calib_depth.yaml")
     return CameraSet(cameras, {"infrared": transform}, None, shift_mm)
+
+
+def _require_full_size(matrix: NDArray[np.float64], name: str, where: str) -> None:
+    """Refuse cameras of other image sizes, which these files do not tell."""
+    width_px, height_px = _SIZES_PX[name]
+    off_px = np.abs(matrix[:2, 2] - [width_px / 2, height_px / 2])
+    if (off_px > _CENTRE_SHARE * width_px).any():
+        x_px, y_px = matrix[:2, 2]
+        raise CalibrationError(
+            f"{where}: the centre is at {x_px:.0f}, {y_px:.0f} px: not a camera of "
+            f"{width_px}x{height_px}, which is what iai_kinect2's files are for",
+            remedy="carry cameras of other sizes in OpenCV's or ROS's files, which tell them",
+        )

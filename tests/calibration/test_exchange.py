@@ -111,6 +111,13 @@ def test_the_quarter_pixel_is_taken_back_on_demand(rig, tmp_path):
     same(color, rig.cameras["color"])
 
 
+def test_files_of_reduced_cameras_are_not_taken_for_a_kinects(tmp_path):
+    """iai_kinect2's files tell no image size."""
+    export_iai(tmp_path, ideal_calibration(kinect2_rig(scale=0.45)))
+    with pytest.raises(CalibrationError, match="not a camera of 1920x1080"):
+        read_source(str(tmp_path), quarter_pixel=False)
+
+
 @pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} is not here: real files of iai_kinect2")
 @pytest.mark.parametrize(("device", "shift_mm"), [("299150235147", None), ("196605135147", True)])
 def test_real_files_of_iai_kinect2_are_read(rig, device, shift_mm):
