@@ -43,7 +43,6 @@ duration_s = 3
 
 [[stage]]
 name = "talk"
-duration_s = 1
 """
 CAM = {"streams": ["color"], "width_px": 48, "height_px": 32}
 HEAT = {"streams": ["thermal"], "rate_hz": 10.0, "width_px": 48, "height_px": 32}
@@ -107,6 +106,7 @@ def test_what_is_recorded_still_is_taken_over_without_a_gap(scene: Scene) -> Non
         with pytest.raises(ControlError, match=running):
             use(folder)
     scene.kill_controller()
+    alone_ns = time.monotonic_ns()
     before = read_manifest(folder)
     began_ns = before.start_time_ns
     assert began_ns is not None
@@ -117,10 +117,11 @@ def test_what_is_recorded_still_is_taken_over_without_a_gap(scene: Scene) -> Non
     assert read_manifest(folder) == before
     with Controller(rig_of(folder), folder.parent) as controller:
         controller.connect()
+        alone_s = (time.monotonic_ns() - alone_ns) * 1e-9
         controller.resume(folder)
         assert controller.snapshot.phase == "recording"
         controller.mark("by the second controller")
-        wait_for(lambda: controller.poll() and controller.due)
+        wait_for(lambda: controller.poll().stage.name == "talk")
         path, manifest = controller.stop()
         assert (path, manifest.status, manifest.error) == (folder, "complete", None)
         controller.arm(SessionPlan("S02", duration_s=0.5))  # and so it goes on
@@ -135,14 +136,17 @@ def test_what_is_recorded_still_is_taken_over_without_a_gap(scene: Scene) -> Non
     assert stages == {"calm": 0, "talk": 3_000_000_000}
     assert manifest.stop_time_ns is not None
     span_s = (manifest.stop_time_ns - began_ns) * 1e-9
-    assert span_s >= 4.0
+    assert span_s >= 3.0
     assert "cam: recorded on without a controller" in manifest.warnings
     session = open_session(folder)
     assert set(session.recordings) == {"cam", "heat"}
-    for stream, rate_hz in (("color", 30), ("thermal", 10)):
-        assert (np.diff(session.streams[stream].seq) == 1).all()
-        assert abs(len(session.streams[stream]) - span_s * rate_hz) <= 2
-        assert session.streams[stream].uncertainty_ns.max() < 20_000_000
+    assert not [event for event in session.events if event.kind == "recorder-drop"]
+    for name, rate_hz in (("color", 30), ("thermal", 10)):
+        stream = session.streams[name]
+        # A machine that is late makes the pattern skip some; the recorder keeps all that come.
+        assert abs(len(stream) + stream.n_dropped - span_s * rate_hz) <= 2
+        since_s = (stream.capture_time_ns - alone_ns) * 1e-9
+        assert ((since_s > 0) & (since_s < alone_s)).sum() > alone_s * rate_hz / 4
     told = [event.data["label"] for event in session.events if event.kind == "stage"]
     assert told == ["calm", "calm", "talk", "talk"]  # in both recordings
 
@@ -157,6 +161,7 @@ def test_what_died_too_goes_on_in_new_files_and_the_stage_begins_anew(
         scene.kill(name)
     wait_for(lambda: all(map(is_gone, scene.daemons.values())))
 
+    stage = read_manifest(folder).marks[-1].label
     (folder / "heat_2.mcap").write_bytes(b"in the way")
     before = (folder / "session.json").read_bytes()
     status, errors = resume(folder, start_cli)
@@ -175,7 +180,7 @@ def test_what_died_too_goes_on_in_new_files_and_the_stage_begins_anew(
     assert "cam: its recording ended with the controller" in told["error"]
     parts = {name: part["status"] for name, part in told["recordings"].items()}
     assert parts == {"cam": "failed", "heat": "failed", "cam_2": "complete", "heat_2": "complete"}
-    stages = [mark for mark in told["marks"] if mark["label"] == "calm"]
+    stages = [mark for mark in told["marks"] if mark["label"] == stage]
     assert len(stages) == 2
     session = open_session(folder)
     color = session.streams["color"]
@@ -250,9 +255,10 @@ def test_a_daemon_elsewhere_is_stopped_taken_over_or_told_to_be_gone(
             assert (manifest.status, manifest.error) == ("complete", None)
         n_told = manifest.recordings["cam"].streams["color"].n_frames
         assert not gather_session(folder).failures
-        stream = open_session(folder).streams["color"]
+        session = open_session(folder)
+        assert not [event for event in session.events if event.kind == "recorder-drop"]
+        stream = session.streams["color"]
         assert len(stream) == n_told > 10
-        assert stream.n_dropped == 0
         start_ns = manifest.start_time_ns
         assert start_ns is not None
         assert abs(int(stream.capture_time_ns[0]) - start_ns) < 300_000_000

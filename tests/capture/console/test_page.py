@@ -5,8 +5,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from capture.manifest import read_manifest
 from capture.session import create_session, open_session
 
@@ -140,5 +138,5 @@ def test_a_console_that_is_killed_is_replaced_and_its_session_goes_on(
     (path,) = console.root.glob("*_S01")
     session = open_session(path)
     assert (session.manifest.status, set(session.recordings)) == ("complete", {"kinect2", "a65"})
-    for stream in session.streams.values():
-        assert np.diff(stream.capture_time_ns).max() < 1e9  # nobody stopped in between
+    assert all(stream.part_starts == (0,) for stream in session.streams.values())
+    assert not [event for event in session.events if event.kind == "recorder-drop"]
