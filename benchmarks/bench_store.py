@@ -136,15 +136,25 @@ def _workers(store: ClipStore, name: str) -> None:
     )
     loaders = {
         "none": ClipLoader(dataset, batches, workers=0, largest_batch=BATCH),
-        "2": ClipLoader(dataset, batches, workers=2, largest_batch=BATCH),
+        "2": ClipLoader(dataset, batches, workers=2, largest_batch=BATCH, lend=True),
         "2, torch": torch_loader,
     }
     rates: dict[str, list[float]] = {workers: [] for workers in loaders}
+    cpu_ms: dict[str, list[float]] = {workers: [] for workers in loaders}
     for _ in range(N_ROUNDS):
         for workers, loader in loaders.items():
-            started_s = time.perf_counter()
+            started_s, cpu_s = time.perf_counter(), time.process_time()
             n_clips = sum(len(batch.labels) for batch in loader)
+            cpu_ms[workers].append(1000 * (time.process_time() - cpu_s) / n_clips)
             rates[workers].append(n_clips / (time.perf_counter() - started_s))
+    emit(
+        "store",
+        f"loader_2_workers_{name}_cpu_of_training_process",
+        float(np.median(cpu_ms["2"][1:])),
+        unit="ms/clip",
+        peer=float(np.median(cpu_ms["none"][1:])),
+        peer_name="the same without workers",
+    )
     rate = {workers: float(np.median(each[1:])) for workers, each in rates.items()}
     for peer, peer_name in (
         ("none", "the same without workers"),

@@ -118,6 +118,7 @@ class StreamedBatches:
             workers=self._workers,
             largest_batch=self._config.batch_size,
             pin_memory=self._device.type == "cuda",
+            lend=True,  # they become floats at once
         )
         for batch in loader:
             if not len(batch.labels):  # a batch of fewer clips than ranks

@@ -2,8 +2,8 @@
 
 A clip is a megabyte. Handed over in fresh shared memory, as torch does, it costs a worker more
 system time than reading it: every page is mapped, zeroed and given back. Here each worker has a few
-places for batches that live as long as the loader; only their numbers cross between processes, and
-what arrives is copied out at once, so that a batch is its owner's for good.
+places for batches that live as long as the loader; only their numbers cross between processes.
+What arrives is copied out, so that a batch is its owner's for good, or lent until the next one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from .data import Batch, ClipDataset
 _PREFETCHED = 2
 """Batches a worker may be ahead, as torch has it."""
 _PLACES = _PREFETCHED + 2
-"""Of a worker: those ahead, the one it fills and the one that is being copied out."""
+"""Of a worker: those ahead, the one that is copied out or lent, and one to spare."""
 
 
 class ClipLoader:
@@ -36,6 +36,9 @@ class ClipLoader:
         Clips a batch has at most.
     pin_memory : bool
         Batches in page-locked memory, for a CUDA device.
+    lend : bool
+        The crops of a batch are valid only until the next one is asked for: saves a copy for those
+        who turn them into something else at once.
     start_method : {"fork", "spawn"}, optional
         Of the workers; the system's by default.
     """
@@ -48,10 +51,11 @@ class ClipLoader:
         workers: int,
         largest_batch: int,
         pin_memory: bool = False,
+        lend: bool = False,
         start_method: str | None = None,
     ) -> None:
         self._dataset, self._batches, self._workers = dataset, batches, workers
-        self._pin_memory = pin_memory
+        self._pin_memory, self._lend = pin_memory, lend
         self._places: tuple[Mapping[str, Tensor], ...] = ()
         if not workers:
             return
@@ -78,7 +82,7 @@ class ClipLoader:
         )
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches; they stay as they are however long they are kept."""
+        """Yield the batches; unless lent they stay as they are however long they are kept."""
         if not self._workers:
             for indices in self._batches:
                 yield self._pinned(self._dataset.read_batch(indices))
@@ -88,6 +92,8 @@ class ClipLoader:
             labels = torch.from_numpy(self._dataset.labels[indices])
             if self._pin_memory:
                 yield self._pinned(Batch(crops, labels))
+            elif self._lend:
+                yield Batch(crops, labels)
             else:
                 yield Batch({name: x.clone() for name, x in crops.items()}, labels)
 
@@ -116,8 +122,8 @@ class _Reader:
     def __call__(self, indices: list[int]) -> tuple[int, list[int]]:
         worker = get_worker_info()
         place = (worker.id if worker is not None else 0) * _PLACES + self._turn
-        # Never more than `_PREFETCHED` batches of a worker are under way, so that the place filled
-        # `_PLACES` turns ago has been copied out.
+        # Never more than `_PREFETCHED` batches of a worker are under way: when the number of this
+        # one was sent, the batch `_PLACES` turns ago had been taken and the next one asked for.
         self._turn = (self._turn + 1) % _PLACES
         self._dataset.read_batch(indices, self._places[place])
         return place, indices

@@ -1,5 +1,6 @@
 """Batches read by workers are those read here, stay as they are, and fail as clearly."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ def test_workers_read_what_this_process_reads(
     one, other = there[0].crops["color"], there[1].crops["color"]
     one.zero_()
     assert other.any()
+
+
+def test_a_lent_batch_lasts_until_the_next_is_asked_for(tmp_path: Path) -> None:
+    data = dataset(small_store(tmp_path / "store.h5"), stride_frames=4)
+    for n_workers in (1, 2):
+        wanted = batches_of(data, 40)
+        here = ClipLoader(data, wanted, workers=0, largest_batch=3)
+        lent = ClipLoader(data, wanted, workers=n_workers, largest_batch=3, lend=True)
+        for one, other in zip(here, lent, strict=True):
+            time.sleep(0.002)  # workers run ahead as far as they may
+            assert equal(one, other)
 
 
 def test_batches_are_the_clips_one_by_one(tmp_path: Path) -> None:
