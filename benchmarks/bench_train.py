@@ -1,12 +1,15 @@
-"""Training step of the paper-size MRAN beside the same network with eq. 1 and 2 written naively.
+"""The paper-size MRAN beside the same network written straightforwardly, and beside the machine.
 
-The peer convolves gate by gate and step by step, as published ConvLSTM modules do; weights,
-encoders and head are the same, so the ratio is the recurrence's doing. One thread, one clip.
+One thread and CPU time: other processes count little, though they share caches and clocks. The
+peak is the best convolution of this machine in the same run. Memory is measured in processes of
+its own. Predictions alone are timed by the wall, on all cores.
 """
 
+import multiprocessing
+import resource
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -14,149 +17,193 @@ from torch.nn.functional import conv2d, conv3d
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.figure import emit
+from benchmarks.naive_recurrence import in_default_layout, naive_recurrence
+from model.config import CHANNELS
+from model.device import keep_freed_memory
 from model.initialise import build_network
-from model.network import RecurrentAttentionNetwork
+from model.prediction import Network
 from model.presets import preset
-from model.recurrent import ConvLSTM
 
 _MODALITIES = ("color", "depth", "thermal")
-_REPEATS = 3
-_SAME_SCORE = 1e-5
+_BATCH, _MEMORY_BATCH = 2, 4
+_ROUNDS = 4
+_SAME_SCORE = 1e-4
+_PEER = "per gate, per step, default layout"
 
 
-def naive_forward(
-    layer: ConvLSTM, x: Tensor, guides: tuple[Tensor, ...] = (), _forget: Tensor | None = None
-) -> Tensor:
-    """Run eq. 2 with a convolution for every gate, input, guide and step."""
-    n = layer.hidden_channels
-    weights_x, weights_h = torch.split(layer.weight_x, n), torch.split(layer.weight_h, n)
-    biases = torch.split(layer.bias, n)
-    weights_g = [torch.split(weight, n) for weight in layer.weight_guides]
-    assert layer.weight_c is not None  # noqa: S101 - the paper preset has both peepholes
-    assert layer.weight_peephole is not None  # noqa: S101
-    weights_c = torch.split(layer.weight_c, n)
-    h = c = x.new_zeros(x.shape[1], n, *x.shape[3:])
-    before = [torch.zeros_like(guide[0]) for guide in guides]
-    states = []
-    for t in range(len(x)):
-        gates = []
-        for k in range(4):
-            gate = conv2d(x[t], weights_x[k], biases[k], padding=1)
-            gate = gate + conv2d(h, weights_h[k], padding=1)
-            for guide, weight in zip(before, weights_g, strict=True):
-                gate = gate + conv2d(guide, weight[k], padding=1)
-            if k < 2:
-                gate = gate + conv2d(c, weights_c[k], padding=1)
-            gates.append(gate)
-        c = torch.sigmoid(gates[1]) * c + torch.sigmoid(gates[0]) * torch.tanh(gates[3])
-        h = torch.sigmoid(gates[2] + layer.weight_peephole[0] * c) * torch.tanh(c)
-        states.append(h)
-        before = [guide[t] for guide in guides]
-    return torch.stack(states)
+def paper_mran() -> Network:
+    """Build the network of the preset ``paper``, without dropout."""
+    config, _ = preset("paper", architecture="mran", modalities=_MODALITIES)
+    return build_network(config, seed=0).eval()
 
 
-@contextmanager
-def naive_recurrence() -> Iterator[None]:
-    """Swap the layers' forward for the naive one."""
-    ours = ConvLSTM.forward
-    ConvLSTM.forward = naive_forward  # type: ignore[assignment]  # the peer, for the block only
-    try:
-        yield
-    finally:
-        ConvLSTM.forward = ours  # type: ignore[method-assign]  # as above
-
-
-def step(network: RecurrentAttentionNetwork, clips: dict[str, Tensor]) -> Tensor:
-    """Run forward and backward; return the scores, to compare.
-
-    Not the gradients: in float32 a maximum pooled from two nearly equal values may be taken from
-    the other one. That they agree is tested in float64.
-    """
-    network.zero_grad()
-    score: Tensor = network(clips).score
-    (score**2).sum().backward()
-    return score.detach()
-
-
-def fastest_s(work: Callable[[], object]) -> float:
-    """Return the least CPU time of a few runs: other processes do not count."""
-    best_s = float("inf")
-    for _ in range(_REPEATS):
-        begun_s = time.process_time()
-        work()
-        best_s = min(best_s, time.process_time() - begun_s)
-    return best_s
-
-
-def peak_gflops() -> float:
-    """Measure the convolution rate of one thread: the head's widest-used 3D layer."""
-    x = torch.randn(1, 32, 16, 96, 96).to(memory_format=torch.channels_last_3d)
-    weight = torch.randn(32, 32, 3, 3, 3).to(memory_format=torch.channels_last_3d)
-    with torch.inference_mode():
-        seconds_s = fastest_s(lambda: conv3d(x, weight, padding=1))
-    return 2 * 32 * 32 * 27 * 16 * 96 * 96 / seconds_s / 1e9
-
-
-def clips_of(network: RecurrentAttentionNetwork, batch: int) -> dict[str, Tensor]:
+def clips_of(network: Network, batch: int) -> dict[str, Tensor]:
     """Make random normalised clips."""
     config = network.config
     random = torch.Generator().manual_seed(0)
+    size = (config.input_px, config.input_px)
     return {
-        name: torch.randn(
-            config.clip_length,
-            batch,
-            3 if name == "color" else 1,
-            config.input_px,
-            config.input_px,
-            generator=random,
-        )
+        name: torch.randn(config.clip_length, batch, CHANNELS[name], *size, generator=random)
         for name in config.modalities
     }
 
 
+def predicted(network: Network, clips: dict[str, Tensor]) -> Tensor:
+    """Run forward alone."""
+    with torch.inference_mode():
+        score: Tensor = network(clips).score
+    return score
+
+
+def step(network: Network, clips: dict[str, Tensor]) -> None:
+    """Run forward and backward.
+
+    Gradients are not compared here: in float32 a maximum pooled from two nearly equal values may
+    be taken from the other one. That they agree is tested in float64.
+    """
+    network.zero_grad()
+    (network(clips).score ** 2).sum().backward()
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    """Return the CPU time of one run."""
+    begun_s = time.process_time()
+    work()
+    return time.process_time() - begun_s
+
+
+def peaks() -> dict[str, tuple[Callable[[], object], float]]:
+    """Return convolutions that run at the machine's rate, and their GFLOP."""
+    image = torch.randn(16, 128, 48, 48).to(memory_format=torch.channels_last)
+    kernel = torch.randn(128, 128, 3, 3).to(memory_format=torch.channels_last)
+    volume = torch.randn(1, 32, 16, 96, 96).to(memory_format=torch.channels_last_3d)
+    kernel3d = torch.randn(32, 32, 3, 3, 3).to(memory_format=torch.channels_last_3d)
+    return {
+        "2D": (
+            lambda: conv2d(image, kernel, padding=1),
+            2 * 9 * 128 * 128 * 16 * 48 * 48 / 1e9,
+        ),
+        "3D": (
+            lambda: conv3d(volume, kernel3d, padding=1),
+            2 * 27 * 32 * 32 * 16 * 96 * 96 / 1e9,
+        ),
+    }
+
+
+def gflop(work: Callable[[], object]) -> float:
+    """Count the operations of one run."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops()) / 1e9
+
+
+def speed() -> None:
+    """Print clips per second, the fraction of the peak, and the peer's."""
+    ours, peer = paper_mran(), paper_mran()
+    in_default_layout(peer)
+    clips = clips_of(ours, _BATCH)
+    best: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], object]) -> None:
+        best[name] = min(best.get(name, float("inf")), cpu_s(work))
+
+    peak = peaks()
+    kinds: dict[str, tuple[Network, Callable[[], AbstractContextManager[None]]]] = {
+        "ours": (ours, nullcontext),
+        "peer": (peer, naive_recurrence),
+    }
+    with naive_recurrence():
+        drift = float((predicted(peer, clips) - predicted(ours, clips)).abs().max())
+    if not drift < _SAME_SCORE:
+        raise RuntimeError(f"the peer computes something else: scores differ by {drift}")
+    for _ in range(_ROUNDS):
+        for name, (work, _) in peak.items():
+            timed(name, work)
+        for name, (network, formulation) in kinds.items():
+            with formulation():
+                timed(f"{name} forward", lambda: predicted(network, clips))  # noqa: B023 - called at once
+                timed(f"{name} train", lambda: step(network, clips))  # noqa: B023 - as above
+    peak_rate = max(amount / best[name] for name, (_, amount) in peak.items())
+    emit("train", "conv_peak", peak_rate, unit="GFLOP/s, one thread")
+    # Operations of the straightforward form for both: what ours leaves out is not work done.
+    with naive_recurrence():
+        amounts = {
+            "forward": gflop(lambda: predicted(peer, clips)),
+            "train": gflop(lambda: step(peer, clips)),
+        }
+    for kind, amount in amounts.items():
+        emit(
+            "train",
+            f"{kind}_clips_per_s",
+            _BATCH / best[f"ours {kind}"],
+            unit="clips per CPU s",
+            peer=_BATCH / best[f"peer {kind}"],
+            peer_name=_PEER,
+        )
+        metric = "fraction_of_conv_peak" + ("_forward" if kind == "forward" else "")
+        emit(
+            "train",
+            metric,
+            amount / best[f"ours {kind}"] / peak_rate,
+            unit="of the peak",
+            peer=amount / best[f"peer {kind}"] / peak_rate,
+            peer_name=_PEER,
+        )
+
+
+def peak_rss_mb(kind: str) -> float:
+    """Train two steps and return the process's largest memory."""
+    torch.set_num_threads(1)
+    network = paper_mran()
+    network.checkpointing = kind == "checkpointing"
+    if kind != "checkpointing":
+        keep_freed_memory()
+    with naive_recurrence() if kind == "peer" else nullcontext():
+        clips = clips_of(network, _MEMORY_BATCH)
+        for _ in range(2):
+            step(network, clips)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory() -> None:
+    """Print the peak memory of training with batches of 4."""
+    context = multiprocessing.get_context("spawn")
+    found = {}
+    for kind in ("ours", "peer", "checkpointing"):
+        with context.Pool(1) as pool:
+            found[kind] = pool.apply(peak_rss_mb, (kind,))
+    emit("train", "peak_rss_mb", found["ours"], unit="MB", peer=found["peer"], peer_name=_PEER)
+    emit(
+        "train",
+        "peak_rss_mb_checkpointing",
+        found["checkpointing"],
+        unit="MB",
+        peer=found["ours"],
+        peer_name="ours without checkpointing",
+    )
+
+
+def predictions() -> None:
+    """Print predictions per second by the wall, on all cores."""
+    torch.set_num_threads(max(1, torch.get_num_threads(), multiprocessing.cpu_count()))
+    network = paper_mran()
+    clips = clips_of(network, 4)
+    best_s = float("inf")
+    for _ in range(_ROUNDS):
+        begun_s = time.monotonic()
+        predicted(network, clips)
+        best_s = min(best_s, time.monotonic() - begun_s)
+    emit("train", "predicted_clips_per_s", 4 / best_s, unit="clips/s, wall, all cores")
+
+
 def main() -> None:
-    """Print step times, the ratio to the peer and the rate beside the measured peak."""
+    """Print all figures."""
     threads = torch.get_num_threads()
+    keep_freed_memory()
     torch.set_num_threads(1)
     try:
-        for name, batch in (("paper", 1), ("small", 8)):
-            config, training = preset(
-                "paper" if name == "paper" else "small",
-                architecture="mran",
-                modalities=_MODALITIES,
-            )
-            network = build_network(
-                config,
-                seed=0,
-                initialisation=training.initialisation,
-                output_gain=training.output_gain,
-            ).eval()
-            clips = clips_of(network, batch)
-            ours = step(network, clips)
-            ours_s = fastest_s(lambda: step(network, clips))  # noqa: B023 - called before the next turn
-            with naive_recurrence():
-                drift = float((step(network, clips) - ours).abs().max())
-                peer_s = fastest_s(lambda: step(network, clips))  # noqa: B023 - as above
-            if not drift < _SAME_SCORE:
-                raise RuntimeError(f"the peer computes something else: scores differ by {drift}")
-            emit(
-                "train",
-                f"mran_{name}_step_batch{batch}",
-                ours_s,
-                unit="CPU s",
-                peer=peer_s,
-                peer_name="per gate, per step",
-            )
-            if name == "paper":
-                with FlopCounterMode(display=False) as counter:
-                    step(network, clips)
-                emit(
-                    "train",
-                    "mran_paper_rate",
-                    counter.get_total_flops() / ours_s / 1e9,
-                    unit="GFLOP/s",
-                    peer=peak_gflops(),
-                    peer_name="3D convolution, 32 to 32 channels, forward",
-                )
+        speed()
+        memory()
+        predictions()
     finally:
         torch.set_num_threads(threads)

@@ -1,10 +1,15 @@
 """Where the networks run."""
 
+import ctypes
+import sys
+
 import torch
 
 from .errors import ModelError
 
 _MAX_THREADS = 1024
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES = 2**30
 
 
 def chosen_device(name: str, *, threads: int | None = None) -> torch.device:
@@ -39,3 +44,23 @@ def chosen_device(name: str, *, threads: int | None = None) -> torch.device:
             remedy="use --device cpu",
         )
     return device
+
+
+def keep_freed_memory() -> bool:
+    """Let the C library keep memory that tensors free, for the next ones; glibc only.
+
+    By default large blocks go back to the system at once, and every step of training on a CPU
+    pays for faulting their pages in again. Peak memory grows a little (docs/performance.md).
+
+    Returns
+    -------
+    bool
+        Whether it could be arranged.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # another C library
+        return False
+    return all(mallopt(name, _KEPT_BYTES) for name in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD))

@@ -32,7 +32,11 @@ def preset(
     model = ModelConfig(architecture, modalities, outputs, categories=categories)
     model, train = _as_published(model)
     if name == "recommended":
-        return _repaired(model), _repaired_training(train)
+        repaired, training = _repaired(model), _repaired_training(train)
+        if FACTS[architecture].pretrained:  # published weights expect their own normalisation
+            repaired = replace(repaired, normalisation=model.normalisation)
+            training = replace(training, initialisation="pretrained")
+        return repaired, training
     if name == "small":
         small = replace(
             _repaired(model),
@@ -70,6 +74,7 @@ def _as_published(model: ModelConfig) -> tuple[ModelConfig, TrainConfig]:
     if name in ("vgg_face_lstm", "affwildnet"):
         model = replace(model, fc_units=4096)
     if name == "affwildnet":
+        model = replace(model, backbone_px=96)
         train = replace(train, loss="ccc")
     if name == "cnn_lstm":
         train = replace(train, loss="epsilon")

@@ -16,6 +16,7 @@ from .checkpoint import CheckpointInfo, read_info
 from .closed_form import fit_closed_form
 from .config import ModelConfig, TrainConfig
 from .data import ClipDataset
+from .device import keep_freed_memory
 from .errors import CheckpointError, ModelError
 from .held_out import SubjectRoles, subject_roles
 from .initialise import build_network
@@ -156,6 +157,8 @@ def train(
     network, optimizer, info, progress = _begin(store, files, plan, ranks, resume, overwrite)
     plan = replace(plan, model=info.model, train=info.train)
     network.checkpointing = plan.train.checkpointing
+    if plan.device.type == "cpu" and not plan.train.checkpointing:
+        keep_freed_memory()
     roles = subject_roles(store, plan.train)
     learn, validate = _datasets(store, plan, roles)
     held_out = PreparedClips(validate, plan.model, info.stats, device=plan.device)
