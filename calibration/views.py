@@ -9,7 +9,7 @@ from os import cpu_count
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.recording import RecordedEvent, RecordedStream
+from capture.recorded_stream import RecordedEvent, RecordedStream
 from capture.session import Session
 from capture.terminal import OnProgress
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .recording import RecordedStream, Recording, open_recording
+from .recorded_stream import RecordedStream
+from .recording import Recording, open_recording
 from .session import Session, open_session
 from .structure import encode
 from .sync import match_streams

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .errors import RecordingError
 from .frame import Image
-from .recording import ImageReader, RecordedStream, Recording
+from .recorded_stream import ImageReader, RecordedStream
+from .recording import Recording
 
 
 def join_parts(recordings: Sequence[Recording]) -> dict[str, RecordedStream]:

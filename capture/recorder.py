@@ -4,9 +4,7 @@ No sockets here: a daemon drives it by requests, tests drive it directly. Times 
 host clock.
 """
 
-import errno
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .clock import ClockProbe, HostClock, HostIdentity
+from .disk_space import check_disk, disk_left_s, disk_remedy, free_bytes
 from .errors import CaptureError, ControlError, MavferError, SensorError
 from .frame import DeviceEvent, Frame, StreamSpec
 from .frame_queue import FrameQueue
@@ -31,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 QUEUE_BYTES = 256 << 20
 """About a second of the paper's rig: a stalling disk is ridden out, a dead one is noticed."""
-MIN_FREE_BYTES = 200 << 20
 FIRST_FRAME_TIMEOUT_NS = 15_000_000_000
 DRAIN_TIMEOUT_NS = 3_000_000_000
 """How long after the stop time a stream may take to deliver its last frames."""
@@ -40,7 +38,6 @@ _WRITER_WAIT_S = 0.25
 _DISK_CHECK_NS = 1_000_000_000
 _DISK_WARNING_S = 600.0
 _QUEUE_WARNING_SHARE = 0.5
-_FULL_DISK_REMEDY = "free some space or record elsewhere"
 
 MAX_PARTS = 999
 MAX_LABEL = 200
@@ -199,10 +196,8 @@ class Recorder:
             if run.intake is not None and run.state == "recording":
                 run.intake.watch(now_ns)
             streams = run.intake.status(now_ns) if run.intake else {}
-            left_s = _disk_left_s(run, now_ns)
-            free_bytes = run.disk_free_bytes
-            if run.state == "idle":
-                free_bytes = _free_bytes(self._output)
+            left_s = disk_left_s(run.disk_free_bytes, run.health.write_rate_bytes_s(now_ns))
+            idle = run.state == "idle"
             return Status(
                 name=self._config.name,
                 state=run.state,
@@ -216,7 +211,7 @@ class Recorder:
                 streams=streams,
                 session_uuid=run.session_uuid,
                 file=run.path.name if run.path is not None else None,
-                disk_free_bytes=free_bytes,
+                disk_free_bytes=free_bytes(self._output) if idle else run.disk_free_bytes,
                 disk_left_s=left_s,
                 queue_latency_ms=run.health.queue_latency_ms(now_ns),
                 cpu_share=run.health.cpu_share(),
@@ -279,7 +274,7 @@ class Recorder:
                 return
             run.state = "failed"
             run.error = error.message if isinstance(error, MavferError) else str(error)
-            run.remedy = _remedy(error)
+            run.remedy = disk_remedy(error)
             logger.warning("%s failed: %s", self._config.name, error)
             run.queue.end()
             if run.sensor is not None:
@@ -344,7 +339,7 @@ class Recorder:
         folder = self._output / str(run.session_id)
         run.made_folder = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        run.disk_free_bytes = _check_disk(folder)
+        run.disk_free_bytes = check_disk(folder)
         path = folder / part_name(self._config.name, run.part)
         writer = RecordingWriter(
             path,
@@ -381,20 +376,13 @@ class Recorder:
                 writer.sync_when_due()
                 now_ns = self._clock.monotonic_ns()
                 if now_ns - checked_ns > _DISK_CHECK_NS:
-                    run.disk_free_bytes = _check_disk(writer.path.parent)
+                    run.disk_free_bytes = check_disk(writer.path.parent)
                     checked_ns = now_ns
 
 
 def part_name(daemon: str, part: int) -> str:
     """Return the name of a daemon's file number `part` of a session."""
     return f"{daemon}.mcap" if part == 1 else f"{daemon}_{part}.mcap"
-
-
-def _disk_left_s(run: _Run, now_ns: int) -> float | None:
-    rate_bytes_s = run.health.write_rate_bytes_s(now_ns)
-    if run.disk_free_bytes is None or not rate_bytes_s:
-        return None
-    return max(0, run.disk_free_bytes - MIN_FREE_BYTES) / rate_bytes_s
 
 
 def _warnings(
@@ -409,32 +397,3 @@ def _warnings(
         yield f"queue {queue_share:.0%} full: disk or processor too slow"
     if left_s is not None and left_s < _DISK_WARNING_S:
         yield f"the disk is full in {left_s / 60:.0f} minutes"
-
-
-def _remedy(error: Exception) -> str | None:
-    if isinstance(error, MavferError):
-        return error.remedy
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            _FULL_DISK_REMEDY  # others filled the disk faster than we look, or a quota is used up
-        )
-    return None
-
-
-def _free_bytes(folder: Path) -> int | None:
-    """Return the bytes left where `folder` is or is to be made; None when nobody can tell."""
-    for place in (folder, *folder.absolute().parents):
-        with suppress(OSError):
-            return shutil.disk_usage(place).free
-    return None
-
-
-def _check_disk(folder: Path) -> int:
-    """Return the bytes left; raise `CaptureError` while a file can still be finished properly."""
-    free = shutil.disk_usage(folder).free
-    if free < MIN_FREE_BYTES:
-        raise CaptureError(
-            f"only {free >> 20} MB left in {folder}, expected {MIN_FREE_BYTES >> 20} MB",
-            remedy=_FULL_DISK_REMEDY,
-        )
-    return free

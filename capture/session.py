@@ -14,7 +14,8 @@ from .files import write_text_atomic
 from .manifest import MANIFEST_NAME, Consent, Kind, Manifest, read_manifest
 from .names import check_name
 from .parts import join_parts
-from .recording import RecordedEvent, RecordedStream, Recording, open_recording
+from .recorded_stream import RecordedEvent, RecordedStream
+from .recording import Recording, open_recording
 from .structure import encode
 
 

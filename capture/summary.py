@@ -10,7 +10,8 @@ from .clock_track import ClockTrack, fit_host_track
 from .intake import RECORDER_DROP
 from .manifest import ClockSummary, RecordingSummary, StreamSummary
 from .messages import StreamStatus
-from .recording import RecordedStream, Recording
+from .recorded_stream import RecordedStream
+from .recording import Recording
 
 
 def summarise_recording(summary: RecordingSummary, recording: Recording) -> RecordingSummary:

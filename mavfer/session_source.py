@@ -13,7 +13,7 @@ from calibration.registration import undistort_color_px
 from calibration.rig import RigCalibration
 from capture.errors import RecordingError
 from capture.frame import Image
-from capture.recording import RecordedStream
+from capture.recorded_stream import RecordedStream
 from capture.session import Session, open_session
 
 from .alignment import EYE_DISTANCE

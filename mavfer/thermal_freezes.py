@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.recording import RecordedEvent, RecordedStream
+from capture.recorded_stream import RecordedEvent, RecordedStream
 
 FREEZE_EVENTS = ("nuc", "frozen")
 

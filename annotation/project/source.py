@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from capture.frame import Modality
 from capture.manifest import MANIFEST_NAME
-from capture.recording import RecordedStream
+from capture.recorded_stream import RecordedStream
 from capture.session import open_session
 from capture.structure import encode
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.frame import Image, Modality
-from capture.recording import RecordedStream
+from capture.recorded_stream import RecordedStream
 
 _N_LOOKED_AT = 9
 _PERCENTILES = (1.0, 99.0)

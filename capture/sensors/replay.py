@@ -10,7 +10,8 @@ from ..errors import ConfigError, RecordingError, SensorError
 from ..frame import DeviceEvent, Frame, StreamSpec
 from ..manifest import MANIFEST_NAME, read_manifest
 from ..names import check_name
-from ..recording import RecordedEvent, RecordedStream, Recording, open_recording
+from ..recorded_stream import RecordedEvent, RecordedStream
+from ..recording import Recording, open_recording
 from ..sensor import SensorConfig, SensorInfo
 from ..structure import decode, unknown_name
 from .playing import Due, PlayedSensor

@@ -18,7 +18,7 @@ from calibration.rig import CAMERAS, load_rig_calibration
 from calibration.rig_solve import solve_rig
 from calibration.session_calibration import calibrate_session
 from calibration.simulated import ideal_calibration
-from capture.recording import RecordedStream
+from capture.recorded_stream import RecordedStream
 from capture.session import open_session
 
 

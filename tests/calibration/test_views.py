@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from calibration.motion import StillInterval, block_roots, moved, still_intervals
 from calibration.views import find_still, frames_within, mean_depth, mean_image, spread_out
-from capture.recording import RecordedEvent
+from capture.recorded_stream import RecordedEvent
 from capture.session import open_session
 
 

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 import pytest
 
+import capture.disk_space
 import capture.recorder
 from capture.clock import ClockProbe, HostClock
 from capture.errors import CaptureError, ConfigError, ControlError, SensorError
@@ -256,7 +257,7 @@ def test_a_stream_that_stalls_does_not_hold_up_the_stop(
 def test_a_full_disk_is_a_failure(
     make: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture.recorder, "MIN_FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(capture.disk_space, "MIN_FREE_BYTES", 1 << 60)
     recorder = make(pattern())
     recorder.arm("s1", "u-1")
     until(recorder, "failed")
@@ -269,14 +270,14 @@ def test_a_disk_that_fills_up_ends_the_recording_before_it_is_full(
     """The file is finished properly, and the operator was warned."""
     monkeypatch.setattr(capture.recorder, "_DISK_CHECK_NS", 20_000_000)
     monkeypatch.setattr(capture.recorder, "_DISK_WARNING_S", 1e12)
-    free = [capture.recorder.MIN_FREE_BYTES + 1]
+    free = [capture.disk_space.MIN_FREE_BYTES + 1]
 
     class Usage:
         @property
         def free(self) -> int:
             return free[0]
 
-    monkeypatch.setattr(capture.recorder.shutil, "disk_usage", lambda _: Usage())
+    monkeypatch.setattr(capture.disk_space.shutil, "disk_usage", lambda _: Usage())
     recorder = make(pattern())
     recorder.arm("s1", "u-1")
     until(recorder, "armed")
@@ -288,7 +289,7 @@ def test_a_disk_that_fills_up_ends_the_recording_before_it_is_full(
     assert status.warnings == ("the disk is full in 0 minutes",)
     assert status.disk_free_bytes == free[0]
     assert status.disk_left_s is not None
-    free[0] = capture.recorder.MIN_FREE_BYTES - 1
+    free[0] = capture.disk_space.MIN_FREE_BYTES - 1
     until(recorder, "failed")
     assert "expected 200 MB" in str(recorder.status().error)
     recorder.finish()

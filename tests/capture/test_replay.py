@@ -10,8 +10,9 @@ import pytest
 from capture.clock import HostClock, HostIdentity
 from capture.errors import ConfigError, SensorError
 from capture.frame import DeviceEvent, Frame, StreamSpec
+from capture.recorded_stream import RecordedStream
 from capture.recorder import Recorder
-from capture.recording import RecordedStream, Recording, open_recording
+from capture.recording import Recording, open_recording
 from capture.registry import open_sensor
 from capture.sensor import Sensor, SensorConfig, SensorInfo
 from capture.sensor_contract import broken_rules
