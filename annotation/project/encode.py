@@ -4,8 +4,9 @@ A page can tell which frame is on the screen only if every frame lies where its 
 the result is read back and counted before it is used.
 """
 
+import os
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -102,6 +103,7 @@ def encode_video(
             av.open(str(path), "w", format=container_format, options=options) as container,
             ExitStack() as ending,
         ):
+            ending.callback(_end_realtime)
             stream = _add_stream(container, recipe, rate_hz, size_px)
             track = None
             if sound is not None:
@@ -111,6 +113,8 @@ def encode_video(
                 if track is not None:
                     track.write_until(k / rate_hz)
                 container.mux(stream.encode(_frame(image, k, rate_hz, size_px)))
+                if k == 0:
+                    _end_realtime()
                 if on_progress:
                     on_progress(k + 1, n_frames)
             if track is not None:
@@ -119,6 +123,19 @@ def encode_video(
     except FFmpegError as error:
         raise AnnotationError(f"encoding with {recipe.encoder} failed: {error}") from error
     _check(path, n_frames, rate_hz)
+
+
+def _end_realtime() -> None:
+    """Take realtime priority from the threads of this process.
+
+    SVT-AV1, run as root, gives itself and whoever called it the highest there is, and keeps it:
+    on a machine that records, cameras would starve.
+    """
+    for thread in Path("/proc/self/task").glob("*"):
+        with suppress(OSError):  # it has ended meanwhile
+            number = int(thread.name)
+            if os.sched_getscheduler(number) in (os.SCHED_FIFO, os.SCHED_RR):
+                os.sched_setscheduler(number, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _add_stream(
