@@ -5,6 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -70,6 +72,17 @@ def is_mistake(message):
 def picture(page, name):
     if folder := os.environ.get("MAVFER_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/{name}.png")
+
+
+def test_without_the_link_nothing_is_shown_or_done(guide):
+    link, folder = guide
+    for path in ("/", "/?token=wrong", "/report", "/static/live.js", "/api/begin"):
+        order = b"{}" if path.startswith("/api") else None
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(link.partition("/?")[0] + path, data=order, timeout=DEADLINE_S)
+        with refused.value as answer:
+            assert answer.code == 403, path
+    assert not list((folder / "sessions").glob("*"))
 
 
 @pytest.mark.timeout(600)
