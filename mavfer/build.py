@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ def build_store(
     path = path.absolute()
     with work_folder(path) as work:
         files = [replace(source, path=source.path.absolute()) for source in sources]
-        folders = [source_folder(work, source_identity(file, plan)) for file in files]
+        today = date.today()  # noqa: DTZ011 - the subject's calendar day
+        folders = [source_folder(work, source_identity(file, plan, today=today)) for file in files]
         graph = BuildGraph(folders, on_progress)
         _run(graph, files, folders, plan, workers=workers, scheduler=scheduler)
         reports = [

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import asdict
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,23 @@ from typing import Any
 import numpy as np
 
 from calibration.rig import RigCalibration
+from capture.errors import RecordingError
+from capture.manifest import read_manifest
 
 from .part import BuildPlan, SourceFile
 
 
-def source_identity(file: SourceFile, plan: BuildPlan) -> dict[str, Any]:
+def source_identity(file: SourceFile, plan: BuildPlan, *, today: date) -> dict[str, Any]:
     """Describe all that the part of a source follows from, as JSON values.
 
     Files are told by size and time of change: hashing hours of recording would take minutes.
+    `today` tells whether a consent has ended since: finished work is then of no use any more.
     """
     labelling = plan.labelling
     return {
         "source": str(file.path),
         "files": _file_stamps(file.path),
+        "consent_ended": not file.is_video and _consent_ended(file.path, today),
         "id": file.id,
         "subject": file.subject,
         "frame_rate_hz": file.frame_rate_hz,
@@ -37,6 +42,13 @@ def source_identity(file: SourceFile, plan: BuildPlan) -> dict[str, Any]:
         "category": labelling.categories.get(file.id, ""),
         "software": _software_digest(),
     }
+
+
+def _consent_ended(session: Path, today: date) -> bool | None:
+    try:
+        return read_manifest(session).consent.ended(today)
+    except RecordingError:
+        return None  # the job that opens it will say what is wrong
 
 
 def _file_stamps(path: Path) -> list[tuple[str, int, int]]:

@@ -1,13 +1,16 @@
 """Builds that are killed: nothing finished is done again, nothing torn is left, nothing differs."""
 
+import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import h5py
@@ -17,6 +20,7 @@ import pytest
 from mavfer.build import SourcesFailedError, build_store
 from mavfer.errors import DatasetError
 from mavfer.part import BuildPlan, SourceFile
+from mavfer.source_identity import source_identity
 from mavfer.splits import SplitPlan
 from mavfer.store import open_store
 from mavfer.store_writer import StoreLayout
@@ -242,3 +246,17 @@ def test_another_plan_begins_anew_and_another_build_is_kept_out(files, plan, tmp
     again = build_store(path, [files[0], broken], plan, skip_bad=True)
     assert again.parts[0].cpu_s == 0
     assert again.parts[1].error is not None
+
+
+def test_work_finished_before_a_consent_ended_is_not_used_after(laboratory, plan, tmp_path) -> None:
+    session = tmp_path / laboratory.sessions[0].name
+    shutil.copytree(laboratory.sessions[0], session)
+    manifest = json.loads((session / "session.json").read_text())
+    manifest["consent"]["until"] = "2030-01-01"
+    (session / "session.json").write_text(json.dumps(manifest))
+    before, last, after = (
+        source_identity(SourceFile(session), plan, today=day)
+        for day in (date(2029, 6, 1), date(2030, 1, 1), date(2030, 1, 2))
+    )
+    assert before == last
+    assert after != last
