@@ -86,12 +86,27 @@ def draw_depth_mesh(
             dx, dy, dw = x_px[now, right], y_px[now, right], inverse[now, right]
             lower_right = joined(bw, dw, cw)
             if joined(aw, bw, cw):
-                fill_triangle(
-                    ax, ay, aw, bx, by, bw, cx, cy, cw, first_row, stop_row, inverse_depth
-                )
                 if lower_right:
+                    fill_quad(
+                        ax,
+                        ay,
+                        aw,
+                        bx,
+                        by,
+                        bw,
+                        cx,
+                        cy,
+                        cw,
+                        dx,
+                        dy,
+                        dw,
+                        first_row,
+                        stop_row,
+                        inverse_depth,
+                    )
+                else:
                     fill_triangle(
-                        bx, by, bw, dx, dy, dw, cx, cy, cw, first_row, stop_row, inverse_depth
+                        ax, ay, aw, bx, by, bw, cx, cy, cw, first_row, stop_row, inverse_depth
                     )
             elif lower_right:
                 fill_triangle(
@@ -155,6 +170,63 @@ def fill_triangle(
                     inverse_depth[row, column] = value
             share_b += b_per_x
             share_c += c_per_x
+
+
+@jit
+def fill_quad(
+    ax: float,
+    ay: float,
+    aw: float,
+    bx: float,
+    by: float,
+    bw: float,
+    cx: float,
+    cy: float,
+    cw: float,
+    dx: float,
+    dy: float,
+    dw: float,
+    first_row: int,
+    stop_row: int,
+    inverse_depth: NDArray[np.float32],
+) -> None:
+    """Draw the triangles a, b, c and b, d, c in one pass over the box that holds both."""
+    width = inverse_depth.shape[1]
+    left = max(0, math.ceil(min(ax, bx, cx, dx)))
+    right = min(width - 1, math.floor(max(ax, bx, cx, dx)))
+    top = max(first_row, math.ceil(min(ay, by, cy, dy)))
+    bottom = min(stop_row - 1, math.floor(max(ay, by, cy, dy)))
+    if left > right or top > bottom:
+        return
+    ux, uy, vx, vy = bx - ax, by - ay, cx - ax, cy - ay
+    px, py, qx, qy = cx - dx, cy - dy, bx - dx, by - dy
+    area, other = ux * vy - vx * uy, px * qy - qx * py
+    if area <= 0 or other <= 0:  # folded: each triangle for itself
+        fill_triangle(ax, ay, aw, bx, by, bw, cx, cy, cw, first_row, stop_row, inverse_depth)
+        fill_triangle(bx, by, bw, dx, dy, dw, cx, cy, cw, first_row, stop_row, inverse_depth)
+        return
+    scale, other_scale = 1 / area, 1 / other
+    b_per_x, b_per_y, c_per_x, c_per_y = vy * scale, -vx * scale, -uy * scale, ux * scale
+    p_per_x, p_per_y = qy * other_scale, -qx * other_scale
+    q_per_x, q_per_y = -py * other_scale, px * other_scale
+    by_b, by_c, by_p, by_q = bw - aw, cw - aw, cw - dw, bw - dw
+    for row in range(top, bottom + 1):
+        share_b = (left - ax) * b_per_x + (row - ay) * b_per_y
+        share_c = (left - ax) * c_per_x + (row - ay) * c_per_y
+        share_p = (left - dx) * p_per_x + (row - dy) * p_per_y
+        share_q = (left - dx) * q_per_x + (row - dy) * q_per_y
+        for column in range(left, right + 1):
+            value = 0.0
+            if min(share_b, share_c, 1 - share_b - share_c) >= -_EDGE_TOLERANCE:
+                value = aw + share_b * by_b + share_c * by_c
+            elif min(share_p, share_q, 1 - share_p - share_q) >= -_EDGE_TOLERANCE:
+                value = dw + share_p * by_p + share_q * by_q
+            if value > inverse_depth[row, column]:
+                inverse_depth[row, column] = value
+            share_b += b_per_x
+            share_c += c_per_x
+            share_p += p_per_x
+            share_q += q_per_x
 
 
 @jit
