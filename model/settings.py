@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args, get_type_hints
 
 from .catalogue import FACTS, Architecture
 from .config import CATEGORY, DIMENSIONS, MODALITIES, ModelConfig, TrainConfig
@@ -204,6 +204,7 @@ def resumed_configs(args: argparse.Namespace) -> tuple[str, ModelConfig, TrainCo
 
 def assignments(words: Sequence[str]) -> dict[str, Any]:
     """Read ``--set``: KEY=VALUE of any field that has no option of its own."""
+    hints = get_type_hints(ModelConfig) | get_type_hints(TrainConfig)
     known = {
         field.name for kind in (ModelConfig, TrainConfig) for field in dataclasses.fields(kind)
     } - _NOT_SETTABLE
@@ -218,7 +219,8 @@ def assignments(words: Sequence[str]) -> dict[str, Any]:
                 f"--set: no field {key!r}",
                 remedy=f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}",
             )
-        changes[key] = _value(text)
+        # rate=4 is the word, not the number: fields of words come first.
+        changes[key] = text if text in get_args(hints[key]) else _value(text)
     return changes
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from model.config import ModelConfig, TrainConfig
 from model.errors import ModelError
 from model.presets import preset
+from model.settings import assignments
 
 
 @pytest.mark.parametrize("name", ["paper", "small"])
@@ -52,6 +53,43 @@ def test_missing_keys_and_other_types_are_refused() -> None:
         ModelConfig.from_object({"architecture": "uran"})
     with pytest.raises(ModelError, match="expected a JSON object"):
         ModelConfig.from_object([])
+
+
+def test_a_config_from_before_a_field_existed_is_read_as_it_was_meant() -> None:
+    first = {
+        "architecture": "mran",
+        "modalities": ["color", "depth"],
+        "outputs": ["valence"],
+        "input_px": 96,
+        "clip_length": 16,
+        "width": 1.0,
+        "fc_units": 1024,
+        "dropout": 0.5,
+        "peephole": "paper",
+        "forget_input": "target",
+        "attention": "mean1",
+        "upsampling": "deconvolution",
+        "normalisation": "store",
+    }
+    now, _ = preset("paper", architecture="mran", modalities=("color", "depth"))
+    assert ModelConfig.from_object(first) == now
+
+
+def test_options_read_words_as_words_and_numbers_as_numbers() -> None:
+    words = ["rate=4", "label=last", "width=2", "pretrained=null", "flip=false"]
+    assert assignments(words) == {
+        "rate": "4",
+        "label": "last",
+        "width": 2,
+        "pretrained": None,
+        "flip": False,
+    }
+    assert (
+        ModelConfig.from_object(
+            {"architecture": "uran", "modalities": ["color"]} | assignments(["rate=native"])
+        ).rate
+        == "native"
+    )
 
 
 json_values = st.recursive(
