@@ -82,7 +82,9 @@ class TrainingLoop:
         self._saved_s = self._started_s
         frames = (info.model.clip_length,) if info.model.label == "frames" else ()
         self._score_shape = (*frames, info.model.n_scores)
-        self.constant_output = False
+        # A run that goes on, perhaps with nothing left to do, is where its last line says.
+        lines = files.metrics() if progress.step else []
+        self.constant_output = bool(lines and lines[-1].get("constant_output"))
 
     def run(self, source: BatchSource, deadline_s: float | None) -> StopReason:
         """Train until the steps, the time or the patience are used up.

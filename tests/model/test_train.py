@@ -139,6 +139,10 @@ def test_constant_output_is_noticed(store: ClipStore, tmp_path: Path) -> None:
     result = train(store, tmp_path / "run", quiet, on_validation=lines.append)
     assert result.constant_output
     assert all(line["constant_output"] for line in lines)
+    # Killed after its last step, a run has nothing left to do and still says how it ended.
+    again = train(store, tmp_path / "run", quiet, resume=True)
+    assert (again.steps, again.constant_output) == (result.steps, True)
+    assert again.validation == result.validation
 
 
 def test_a_split_without_labels_is_refused_before_a_folder_is_made(
