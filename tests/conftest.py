@@ -1,7 +1,10 @@
-"""What all tests share: hypothesis profiles, a small simulated rig, one cache of loops."""
+"""What all tests share: hypothesis profiles, a small rig, one cache of loops, one browser."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -43,3 +46,16 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real data: {path} does not exist")
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, driven by the one playwright that a process can have."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("NO CHROMIUM: PAGES ARE NOT TESTED IN A BROWSER (apt install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from mavfer.browse.page import render_page
 from mavfer.cli import main
@@ -24,7 +23,6 @@ from mavfer.store_writer import FrameCrops, StoreLayout
 
 from .test_store import entry
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "w</script><script>window.hacked=1</script><img src=x onerror=window.hacked=2>"
 SPLITS: dict[str, Split] = {"A": "train", "B": "test"}
 PX, N = 32, 20
@@ -54,10 +52,8 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(store_path: Path) -> Iterator[tuple[Any, list[str]]]:
+def opened(store_path: Path, browser: Any) -> Iterator[tuple[Any, list[str]]]:
     """The page in a browser, and everything it complained about or asked for."""
-    if CHROMIUM is None:
-        pytest.skip("NO CHROMIUM: THE BROWSER'S PAGE IS NOT LOOKED AT (apt install chromium)")
     out = store_path.parent / "look"
     assert main(["browse", str(store_path), "-o", str(out), "--quiet"]) == 0
     problems: list[str] = []
@@ -66,15 +62,13 @@ def opened(store_path: Path) -> Iterator[tuple[Any, list[str]]]:
         if not request.url.startswith(("file:", "data:")):
             problems.append(request.url)
 
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        shown = browser.new_page(viewport={"width": 1200, "height": 900})
-        shown.on("console", lambda message: problems.append(message.text))
-        shown.on("pageerror", lambda error: problems.append(str(error)))
-        shown.on("request", note_request)
-        shown.goto((out / "index.html").as_uri())
-        yield shown, problems
-        browser.close()
+    shown = browser.new_page(viewport={"width": 1200, "height": 900})
+    shown.on("console", lambda message: problems.append(message.text))
+    shown.on("pageerror", lambda error: problems.append(str(error)))
+    shown.on("request", note_request)
+    shown.goto((out / "index.html").as_uri())
+    yield shown, problems
+    shown.close()
 
 
 @pytest.fixture

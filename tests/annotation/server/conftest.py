@@ -29,7 +29,6 @@ from annotation.project.task import tasks_of
 from ..project.barcode import write_beeps
 
 DEADLINE_S = 60
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 N_FRAMES = 90
 RATE_HZ = 30
 
@@ -191,19 +190,6 @@ def make_served(tmp_path: Path, clip: Path) -> Iterator[Callable[..., Served]]:
     for served in started:
         served.stop()
         served.project.database.close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip(
-            "NO CHROMIUM: THE RATING PAGE IS NOT TESTED IN A BROWSER (apt install chromium)"
-        )
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 class Rating:

@@ -1,7 +1,6 @@
 """A board session of the simulated rig's daemons through the page, in a real browser."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from calibration.rig import load_rig_calibration
 from capture.session import read_manifest
 
 DEADLINE_S = 240
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SENSORS = (("kinect2", "simulated-kinect2"), ("a65", "simulated-a65"))
 OPTIONS = 'scene = "board"\nscale = 0.3\nn_views = 12\nhold_s = 1.8\nboard_seed = 0\n'
 N_WANTED = 8
@@ -48,21 +46,16 @@ def guide(tmp_path):
 
 
 @pytest.fixture
-def page(guide):
-    if CHROMIUM is None:
-        pytest.skip("NO CHROMIUM: THE GUIDE IS NOT TESTED IN A BROWSER (apt install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(DEADLINE_S * 1000)
-        mistakes = []
-        page.on("pageerror", lambda error: mistakes.append(str(error)))
-        page.on("console", lambda said: mistakes.append(said.text) if is_mistake(said) else None)
-        page.goto(guide[0])
-        yield page
-        browser.close()
-        assert not mistakes
+def page(guide, browser):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(DEADLINE_S * 1000)
+    mistakes = []
+    page.on("pageerror", lambda error: mistakes.append(str(error)))
+    page.on("console", lambda said: mistakes.append(said.text) if is_mistake(said) else None)
+    page.goto(guide[0])
+    yield page
+    page.close()
+    assert not mistakes
 
 
 def is_mistake(message):

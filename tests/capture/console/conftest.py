@@ -1,6 +1,5 @@
 """The real command in a process of its own, and Debian's Chromium to look at it."""
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 
 DEADLINE_S = 60
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 KINECT2 = {"streams": ["color", "depth", "infrared"], "width_px": 64, "height_px": 48}
 A65 = {"streams": ["thermal"], "rate_hz": 10.0, "width_px": 64, "height_px": 48}
 
@@ -71,23 +69,18 @@ def console(rig_toml: Callable[..., Path], tmp_path: Path) -> Iterator[Console]:
 
 
 @pytest.fixture
-def page(console: Console) -> Iterator[object]:
+def page(console: Console, browser: Any) -> Iterator[object]:
     """The console's page, opened by its link; mistakes of its scripts fail the test."""
-    if CHROMIUM is None:
-        pytest.skip("NO CHROMIUM: THE CONSOLE IS NOT TESTED IN A BROWSER (apt install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(DEADLINE_S * 1000)
-        mistakes: list[str] = []
-        page.on("pageerror", lambda error: mistakes.append(str(error)))
-        # A refused order is an answer, not a mistake.
-        page.on("console", lambda said: mistakes.append(said.text) if is_mistake(said) else None)
-        page.goto(console.link)
-        yield page
-        browser.close()
-        assert not mistakes
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(DEADLINE_S * 1000)
+    mistakes: list[str] = []
+    page.on("pageerror", lambda error: mistakes.append(str(error)))
+    # A refused order is an answer, not a mistake.
+    page.on("console", lambda said: mistakes.append(said.text) if is_mistake(said) else None)
+    page.goto(console.link)
+    yield page
+    page.close()
+    assert not mistakes
 
 
 def is_mistake(message: Any) -> bool:
