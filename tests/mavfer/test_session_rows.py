@@ -200,12 +200,12 @@ def test_a_damaged_image_is_a_flagged_row(laboratory, build, tmp_path) -> None:
     file = session / "kinect2.mcap"
     data = bytearray(file.read_bytes())
     images = [i for i in range(len(data) - 3) if data[i : i + 4] == b"\xff\xd8\xff\xe0"]
-    data[images[7] : images[7] + 2] = b"\x00\x00"
+    data[images[-1] : images[-1] + 2] = b"\x00\x00"
     file.write_bytes(data)
     status, summary, _ = build(session)
     assert status == 0
     store, name = only_video(tmp_path)
-    assert reasons(store, name)[7] == "unreadable"
+    assert reasons(store, name)[-1] == "unreadable"
     assert summary["videos"][name]["missing"]["unreadable"] == reasons(store, name).count(
         "unreadable"
     )
