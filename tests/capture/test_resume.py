@@ -172,6 +172,8 @@ def test_what_died_too_goes_on_in_new_files_and_the_stage_begins_anew(
     assert {path.name for path in folder.glob("*_2.mcap")} == {"heat_2.mcap"}
     (folder / "heat_2.mcap").unlink()
 
+    # Tests that run under nohup ignore it, and children would inherit that.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     again = start_cli("record", "--resume", folder, "--json")
     wait_for(lambda: len(open_recording(folder / "heat_2.mcap").streams["thermal"]) > 2)
     again.send_signal(signal.SIGHUP)  # the terminal was closed: an end like Ctrl-C
