@@ -22,7 +22,7 @@ _STATE_VERSION = 1
 _ERROR_TAIL_LINES = 15
 
 
-class DemoError(MavferError, RuntimeError):
+class StageError(MavferError, RuntimeError):
     """A stage failed or the output folder cannot be used."""
 
 
@@ -106,7 +106,7 @@ class StageRunner:
 
         Raises
         ------
-        DemoError
+        StageError
             The command failed; its last lines are in the message.
         """
         return self.run_together([command])[0]
@@ -133,7 +133,7 @@ class StageRunner:
             for process, command in zip(running, commands, strict=True):
                 output, _ = process.communicate()
                 if process.returncode != 0:
-                    raise DemoError(
+                    raise StageError(
                         f"{command[0]} exited with status {process.returncode}",
                         remedy="the lines above say why; run the printed command again with -v",
                     )
@@ -149,7 +149,7 @@ class StageRunner:
         path = self._folder / _STATE_FILE
         if not path.exists():
             if any(self._folder.iterdir()):
-                raise DemoError(
+                raise StageError(
                     f"{self._folder} is not empty and holds no {self._what}",
                     remedy="choose a new folder with --output",
                 )
@@ -164,9 +164,9 @@ class StageRunner:
                 for key, s in stages.items()
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DemoError(f"{path} is damaged: {error}", remedy="choose a new folder") from error
+            raise StageError(f"{path} is damaged: {error}", remedy="choose a new folder") from error
         if version != _STATE_VERSION or plan != self._plan:
-            raise DemoError(
+            raise StageError(
                 f"{self._folder} holds a {self._what} made with other settings",
                 remedy="choose a new folder with --output, or delete that one",
             )
@@ -195,7 +195,7 @@ def _parse(output: str, script: str) -> dict[str, Any]:
         result = json.loads(output)
     except ValueError:
         tail = "\n".join(output.splitlines()[-_ERROR_TAIL_LINES:])
-        raise DemoError(f"{script} printed no JSON object:\n{tail}") from None
+        raise StageError(f"{script} printed no JSON object:\n{tail}") from None
     if not isinstance(result, dict):
-        raise DemoError(f"{script} printed {type(result).__name__}: expected a JSON object")
+        raise StageError(f"{script} printed {type(result).__name__}: expected a JSON object")
     return result

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mavfer.demo_stages import DemoError, StageRunner
+from mavfer.demo_stages import StageError, StageRunner
 
 
 def runner(folder, lines, plan=None):
@@ -30,22 +30,22 @@ def test_failed_stage_leaves_the_earlier_ones_done(tmp_path):
     first.stage("one", "Stage one", lambda: {"value": 1})
 
     def failing():
-        raise DemoError("no camera")
+        raise StageError("no camera")
 
-    with pytest.raises(DemoError, match="no camera"):
+    with pytest.raises(StageError, match="no camera"):
         first.stage("two", "Stage two", failing)
     assert list(runner(tmp_path, []).stages) == ["one"]
 
 
 def test_folder_of_another_plan_is_refused(tmp_path):
     runner(tmp_path, []).stage("one", "Stage one", dict)
-    with pytest.raises(DemoError, match="other settings"):
+    with pytest.raises(StageError, match="other settings"):
         runner(tmp_path, [], plan={"fast": False})
 
 
 def test_folder_with_foreign_files_is_refused_and_untouched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(DemoError, match="holds no demonstration"):
+    with pytest.raises(StageError, match="holds no demonstration"):
         runner(tmp_path, [])
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -53,7 +53,7 @@ def test_folder_with_foreign_files_is_refused_and_untouched(tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1}', '{"version": 1, "plan": 3}'])
 def test_damaged_state_is_one_clear_error(tmp_path, content):
     (tmp_path / "stages.json").write_text(content)
-    with pytest.raises(DemoError, match=r"stages\.json is damaged"):
+    with pytest.raises(StageError, match=r"stages\.json is damaged"):
         runner(tmp_path, [])
 
 
@@ -83,5 +83,5 @@ def test_commands_run_as_processes_and_their_json_is_read(tmp_path):
 
 def test_a_failing_command_is_an_error_that_names_it(tmp_path):
     stages = runner(tmp_path, [])
-    with pytest.raises(DemoError, match="mavfer-annotate exited with status"):
+    with pytest.raises(StageError, match="mavfer-annotate exited with status"):
         stages.run("mavfer-annotate", "fuse", tmp_path / "missing.csv", "-o", tmp_path / "x.csv")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mavfer.cli import build_parser
 from mavfer.errors import DatasetError
 from mavfer.sim_presets import LIGHTS, PRESETS, preset_named
 from mavfer.store import open_store
@@ -69,6 +70,16 @@ def test_everybody_and_every_session_is_another_one():
         assert len({who.seed for who in preset.people()}) == len(preset.people())
         sessions = list(preset.sessions())
         assert len({s.trace_seed for s in sessions}) == len({s.name for s in sessions})
+
+
+def test_the_command_offers_every_preset():
+    (simulate,) = (
+        action.choices["simulate"]
+        for action in build_parser()._actions
+        if isinstance(action.choices, dict)
+    )
+    (offered,) = (action.choices for action in simulate._actions if action.dest == "preset")
+    assert set(offered) == set(PRESETS)
 
 
 def test_an_unknown_preset_is_named():
