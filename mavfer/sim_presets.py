@@ -29,7 +29,7 @@ CONFOUNDERS: Mapping[str, float] = {
     "depth_error_mm": 4.0,
     "skin_error_k": 0.4,
 }
-"""Set by the ridge control on unseen people, before any network was trained."""
+"""Set before any network was trained; ``benchmarks confounders`` says what a ridge reads of it."""
 
 LIGHTS = ("normal", "side", "dim", "dark")
 """In the last a face is hardly more than noise to the color camera."""
