@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,14 +14,12 @@ from .errors import ModelError
 from .experiments import Experiment, Row
 from .knock_out import knock_outs_of
 from .presets import preset
-from .result_table import ResultRow, ResultTable, Spread, to_csv, to_latex, to_markdown
+from .result_table import ResultTable, to_csv, to_latex, to_markdown
 from .run_pool import fulfil_all
-from .run_spec import RunSpec, is_finished, read_scores, steps_taken, with_seed
+from .run_spec import RunSpec, is_finished, steps_taken, with_seed
 
 Scale = Literal["small", "recommended", "paper"]
 _SMALL_STEPS = 300
-_METRICS: tuple[str, ...] = ("rmse", "cc", "ccc", "ccc_post")
-_CATEGORY_METRICS: tuple[str, ...] = ("accuracy", "uar")
 OnSteps = Callable[[int, int, str], None]
 """Receives steps taken and to take, and how many runs are finished."""
 
@@ -203,89 +200,6 @@ def carry_out(
     )
 
 
-def make_table(
-    experiment: Experiment,
-    rows: Sequence[PlannedRow],
-    plan: BenchmarkPlan,
-    failures: Mapping[str, str],
-) -> ResultTable:
-    """Put the finished runs beside the paper's figures."""
-    if experiment.categorical:
-        headline, output = "accuracy", "category"
-    else:
-        headline, output = "ccc", plan.output
-    metrics = _CATEGORY_METRICS if experiment.categorical else _METRICS
-    scored: dict[int, dict[str, Spread]] = {}
-    spoiled: dict[str, dict[str, Spread]] = {}
-    notes: dict[int, str] = {}
-    for number, row in enumerate(rows):
-        failed = [failures[spec.key] for spec in row.specs if spec.key in failures]
-        notes[number] = f"failed: {failed[0]}" if failed else row.note
-        if not row.specs or failed:
-            continue
-        found = [read_scores(spec, plan.root, ("", *row.knock_outs)) for spec in row.specs]
-        stuck = sum(each.constant_output for each in found)
-        if stuck:
-            told = f"{stuck} of {len(found)} seeds ended with constant output: train longer"
-            notes[number] = "; ".join(part for part in (notes[number], told) if part)
-        scored[number] = {
-            metric: Spread(tuple(_value(each.evaluations[""], output, metric) for each in found))
-            for metric in metrics
-        }
-        if row.knock_outs:
-            spoiled[row.row.label] = {
-                name: Spread(
-                    tuple(_value(each.evaluations[name], output, headline) for each in found)
-                )
-                for name in row.knock_outs
-            }
-    baseline = next((n for n, row in enumerate(rows) if row.row.baseline and n in scored), None)
-    results = []
-    for number, row in enumerate(rows):
-        scores = scored.get(number, {})
-        difference = None
-        if baseline is not None and scores and number != baseline:
-            difference = scores[headline].minus(scored[baseline][headline])
-        results.append(
-            ResultRow(
-                row.row.label,
-                row.row.published,
-                scores,
-                difference,
-                notes[number],
-                row.row.control,
-            )
-        )
-    against = rows[baseline].row.label if baseline is not None else None
-    columns = tuple(dict.fromkeys(name for found in spoiled.values() for name in found))
-    return ResultTable(
-        title=f"{experiment.name}: {experiment.title}",
-        metrics=metrics,
-        headline=headline,
-        rows=tuple(results),
-        notes=_notes(experiment, plan, against),
-        knock_outs=columns,
-        spoiled=spoiled,
-    )
-
-
-def _notes(experiment: Experiment, plan: BenchmarkPlan, against: str | None) -> tuple[str, ...]:
-    seeds = f"seeds 0 to {plan.n_seeds - 1}" if plan.n_seeds > 1 else "one seed"
-    store = plan.store
-    notes = [
-        f"Paper: Lee et al., IEEE TIP 2020, on {experiment.published_on}. Ours: "
-        f"{store.path.name} (fingerprint {store.fingerprint[:16]}), scale {plan.scale}, {seeds}, "
-        f"{'category' if experiment.categorical else plan.output}, all test frames pooled, "
-        f"mean ± sample sd over seeds; mavfer {version('mavfer')}. Other data: compare rows with "
-        "rows, not with the paper.",
-    ]
-    if against:
-        notes.append(f"Differences are to “{against}”, seed by seed, so their sd is paired.")
-    if plan.n_seeds < 3:
-        notes.append("Fewer than three seeds: an order of rows says nothing.")
-    return tuple(notes)
-
-
 def write_table(table: ResultTable, root: Path, name: str) -> dict[str, Path]:
     """Write Markdown, CSV and LaTeX; return their paths."""
     texts = {"md": to_markdown(table), "csv": to_csv(table), "tex": to_latex(table)}
@@ -293,12 +207,3 @@ def write_table(table: ResultTable, root: Path, name: str) -> dict[str, Path]:
     for kind, text in texts.items():
         write_text_atomic(paths[kind], text, overwrite=True)
     return paths
-
-
-def _value(evaluation: Mapping[str, Any], output: str, metric: str) -> float | None:
-    if metric == "ccc_post":
-        processed = evaluation["post_processed"]
-        found = processed[output]["ccc"] if processed else None
-    else:
-        found = evaluation["pooled"][output][metric]
-    return None if found is None else float(found)

@@ -140,7 +140,7 @@ def _is_unfit(error: Exception) -> bool:
 def _carry_out(
     experiment: "Experiment", plan: "BenchmarkPlan", args: argparse.Namespace
 ) -> tuple[dict[str, Any], list[str]]:
-    from .benchmark import carry_out, make_table, plan_rows, write_table
+    from .benchmark import carry_out, plan_rows, write_table
     from .benchmark_figures import (
         draw_curve,
         draw_run_attention,
@@ -148,6 +148,7 @@ def _carry_out(
         draw_statistics,
         write_agreement,
     )
+    from .benchmark_tables import make_table
     from .errors import ModelError
     from .result_table import to_markdown
 
@@ -185,9 +186,13 @@ def _carry_out(
             "label": row.label,
             "control": row.control,
             "note": row.note or None,
-            "scores": {
-                metric: {"mean": spread.mean, "sd": spread.sd, "seeds": list(spread.values)}
-                for metric, spread in row.scores.items()
+            "scores": {metric: spread.to_object() for metric, spread in row.scores.items()},
+            "breakdowns": {
+                part.name: {
+                    column: spread.to_object() for column, spread in part.figures[row.label].items()
+                }
+                for part in table.breakdowns
+                if row.label in part.figures
             },
         }
         for row in table.rows

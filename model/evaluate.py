@@ -20,6 +20,7 @@ from .config import ModelConfig
 from .data import ClipDataset, collate, frame_labels
 from .errors import ModelError
 from .evaluation import AttentionExample, Evaluation, VideoPrediction
+from .groups import frame_groups
 from .knock_out import KnockOut, blank, partners, uniform_attention
 from .prediction import AttentionNetwork, Network, Prediction
 from .preprocess import prepare
@@ -59,7 +60,7 @@ def evaluate(
         Between clips; half a clip by default, the paper's overlap of 8.
     knock_out : KnockOut, optional
     groups : mapping of str to mapping of video id to str, optional
-        Further tables.
+        Further tables, beside the one by light (`model.groups`).
 
     Raises
     ------
@@ -107,7 +108,7 @@ def evaluate(
         n_without_face=dataset.n_without_face,
         attention_contrast=watch.contrast if watch else None,
         attention_between_clips=watch.between_clips if watch else None,
-        groups=lights(store) | dict(groups or {}),
+        groups=frame_groups(store, groups),
     )
 
 
@@ -115,16 +116,6 @@ def may_publish(video: VideoInfo) -> bool:
     """Whether the subject agreed that pictures are shown to anyone."""
     today = date.today()  # noqa: DTZ011 - the subject's calendar day
     return refusal(video.consent, "publish", today=today) is None
-
-
-def lights(store: ClipStore) -> dict[str, dict[str, str]]:
-    """Group videos by the light that their notes name; empty where none does."""
-    known = {
-        video.id: str(video.notes["light"])
-        for video in store.videos.values()
-        if video.notes.get("light")
-    }
-    return {"light": known} if known else {}
 
 
 class _Runner:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .config import CATEGORY
+from .groups import FrameGroups
 from .post_processing import PostProcessing
 from .scores import Scores, confusion, score, score_categories
 
@@ -46,6 +47,16 @@ class VideoPrediction:
     def time_s(self) -> NDArray[np.float64]:
         """Time since the video's start, s."""
         return self.time_ns / 1e9
+
+    def frames(self, chosen: NDArray[np.bool_]) -> "VideoPrediction":
+        """Return the video with some of its frames, `chosen` (N,), only."""
+        return replace(
+            self,
+            time_ns=self.time_ns[chosen],
+            gold=self.gold[chosen],
+            predicted=self.predicted[chosen],
+            interpolated=self.interpolated[chosen],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +102,8 @@ class Evaluation:
         Mean over clips of the sd of the attention over pixels (uniform = 1).
     attention_between_clips : float or None
         Mean over pixels of the sd between clips: near 0, every clip gets the same mask.
-    groups : mapping of str to mapping of video id to str
-        Other ways to put videos together, as ``light``.
+    groups : mapping of str to mapping of video id to (N,) str
+        Other ways to put frames together, as ``light``: the group of each, empty for none.
     """
 
     outputs: tuple[str, ...]
@@ -104,7 +115,7 @@ class Evaluation:
     n_without_face: int = 0
     attention_contrast: float | None = None
     attention_between_clips: float | None = None
-    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    groups: FrameGroups = field(default_factory=dict)
 
     @property
     def categorical(self) -> bool:
@@ -137,10 +148,11 @@ class Evaluation:
 
     def by_subject(self) -> Table:
         """Score the frames of each subject together."""
-        return self._grouped({v.video_id: v.subject for v in self.videos})
+        everywhere = {v.video_id: np.full(len(v.predicted), v.subject) for v in self.videos}
+        return self._grouped(everywhere)
 
     def by_group(self) -> dict[str, Table]:
-        """Score the frames of each light, and of whatever else videos are grouped by."""
+        """Score the frames of each light, and of whatever else frames are grouped by."""
         return {name: self._grouped(members) for name, members in self.groups.items()}
 
     def over_videos(self, output: str) -> tuple[Scores, Scores]:
@@ -163,11 +175,12 @@ class Evaluation:
         logits, gold = _of_videos(self.videos)
         return confusion(logits, gold)
 
-    def _grouped(self, members: Mapping[str, str]) -> Table:
+    def _grouped(self, members: Mapping[str, NDArray[np.str_]]) -> Table:
         groups: dict[str, list[VideoPrediction]] = {}
         for video in self.videos:
-            if video.video_id in members:
-                groups.setdefault(members[video.video_id], []).append(video)
+            names = members.get(video.video_id, np.empty(0, np.str_))
+            for name in sorted(set(names.tolist()) - {""}):
+                groups.setdefault(name, []).append(video.frames(names == name))
         return {name: self._score(videos) for name, videos in sorted(groups.items())}
 
     def _score(self, videos: Iterable[VideoPrediction]) -> dict[str, Scores]:

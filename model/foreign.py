@@ -11,8 +11,8 @@ from mavfer.store_schema import Dimension
 
 from .config import DIMENSIONS
 from .errors import ModelError
-from .evaluate import lights
 from .evaluation import Evaluation, VideoPrediction
+from .groups import frame_groups
 from .predictions_file import ForeignTrace
 
 _FARTHEST_FRAMES = 1.0
@@ -91,5 +91,5 @@ def evaluate_foreign(
         outputs=outputs,
         videos=tuple(videos),
         clip_length=1,
-        groups=lights(store) | dict(groups or {}),
+        groups=frame_groups(store, groups),
     )

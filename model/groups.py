@@ -1,13 +1,77 @@
-"""Groups of videos from a table: whatever a laboratory knows about them."""
+"""Groups of frames: the lights that a store names, and whatever a laboratory's table knows."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mavfer.store import ClipStore
+from mavfer.store_schema import VideoInfo
 
 from .errors import ModelError
 
 _MOST_GROUPS = 40
+_LIGHT = "light "
+"""How a stage that switches a light is called: "light dim"."""
+
+FrameGroups = Mapping[str, Mapping[str, NDArray[np.str_]]]
+"""By what is grouped, then by video: (N,) group of every frame, empty where it is in none."""
+
+
+def frame_groups(
+    store: ClipStore, tables: Mapping[str, Mapping[str, str]] | None = None
+) -> FrameGroups:
+    """Group the frames of a store by their light, and by tables of whole videos.
+
+    Parameters
+    ----------
+    store : ClipStore
+    tables : mapping of str to mapping of video id to str, optional
+        `read_groups`; one called ``light`` takes the place of what the store says.
+
+    Returns
+    -------
+    FrameGroups
+        ``light`` is there where any video names one.
+    """
+    found = {"light": _lights(store)} | {
+        name: {
+            video_id: np.full(store.videos[video_id].n_frames, group)
+            for video_id, group in members.items()
+        }
+        for name, members in (tables or {}).items()
+    }
+    return {name: members for name, members in found.items() if members}
+
+
+def _lights(store: ClipStore) -> dict[str, NDArray[np.str_]]:
+    found = {}
+    for video in store.videos.values():
+        lights = _light_of_frames(video, store)
+        if lights is not None:
+            found[video.id] = lights
+    return found
+
+
+def _light_of_frames(video: VideoInfo, store: ClipStore) -> NDArray[np.str_] | None:
+    """Tell the light of every frame: one for the video, or those its stages switch on."""
+    if isinstance(one := video.notes.get("light"), str) and one:
+        return np.full(video.n_frames, one)
+    switched = [
+        (round(float(time_s) * 1e9), str(label).removeprefix(_LIGHT))
+        for time_s, label in video.notes.get("stages", ())
+        if str(label).startswith(_LIGHT)
+    ]
+    if not switched:
+        return None
+    starts_ns = np.array([at_ns for at_ns, _ in switched])
+    names = np.array(["", *(name for _, name in switched)])
+    lights: NDArray[np.str_] = names[
+        np.searchsorted(starts_ns, store.time_ns(video.id), side="right")
+    ]
+    return lights
 
 
 def read_groups(path: Path, store: ClipStore) -> dict[str, dict[str, str]]:

@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,10 @@ class Spread:
         pairs = zip(self.values, other.values, strict=True)
         return Spread(tuple(None if a is None or b is None else a - b for a, b in pairs))
 
+    def to_object(self) -> dict[str, Any]:
+        """Return mean, sd and the value of every seed as JSON."""
+        return {"mean": self.mean, "sd": self.sd, "seeds": list(self.values)}
+
     def text(self, *, signed: bool = False) -> str:
         """Return ``mean ± sd``."""
         if self.mean is None:
@@ -80,6 +85,39 @@ class ResultRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Breakdown:
+    """A further table: a figure of the same rows, a column each under what circumstances.
+
+    Attributes
+    ----------
+    name : str
+        In the CSV file.
+    title : str
+        Goes on where the headline's name ends: "by light".
+    text : str
+        What is to be known about it.
+    figures : mapping of row label to mapping of column to Spread
+        Rows without a figure are left out.
+    first : str or None
+        Heading of a first column with the headline over all; None without one.
+    printed : bool
+        Whether it stands in Markdown, too, and not only in the CSV file.
+    """
+
+    name: str
+    title: str
+    text: str
+    figures: Mapping[str, Mapping[str, Spread]]
+    first: str | None = "all"
+    printed: bool = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that any row has, in the order in which they come."""
+        return tuple(dict.fromkeys(name for row in self.figures.values() for name in row))
+
+
+@dataclass(frozen=True, slots=True)
 class ResultTable:
     """A table beside the paper's.
 
@@ -92,9 +130,7 @@ class ResultTable:
     headline : str
     rows : tuple of ResultRow
     notes : tuple of str
-    knock_outs : tuple of str
-        Columns of the second table, empty without one.
-    spoiled : mapping of row label to mapping of knock-out to Spread
+    breakdowns : tuple of Breakdown
     """
 
     title: str
@@ -102,8 +138,7 @@ class ResultTable:
     headline: str
     rows: tuple[ResultRow, ...]
     notes: tuple[str, ...] = ()
-    knock_outs: tuple[str, ...] = ()
-    spoiled: Mapping[str, Mapping[str, Spread]] | None = None
+    breakdowns: tuple[Breakdown, ...] = ()
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return header and rows as text."""
@@ -118,58 +153,58 @@ class ResultTable:
             rows.append([_label(row), *paper, *own, delta])
         return header, rows
 
-    def spoiled_cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return header and rows of the table of knock-outs."""
-        header = ["", "as trained", *self.knock_outs]
+    def breakdown_cells(self, part: Breakdown) -> tuple[list[str], list[list[str]]]:
+        """Return header and rows of a further table as text."""
+        first = [] if part.first is None else [part.first]
         rows = []
         for row in self.rows:
-            found = (self.spoiled or {}).get(row.label)
-            if not found:
-                continue
-            own = row.scores[self.headline].text()
-            rows.append(
-                [row.label, own, *(found[k].text() if k in found else "" for k in self.knock_outs)]
-            )
-        return header, rows
+            if found := part.figures.get(row.label):
+                whole = [row.scores[self.headline].text()] if first else []
+                own = [found[name].text() if name in found else "" for name in part.columns]
+                rows.append([_label(row), *whole, *own])
+        return ["", *first, *part.columns], rows
 
 
 def to_markdown(table: ResultTable) -> str:
-    """Return the table, its knock-outs and its notes as Markdown."""
+    """Return the table, its breakdowns and its notes as Markdown."""
     parts = [f"# {table.title}\n", _markdown(*table.cells())]
     if any(row.note for row in table.rows):
         parts += [f"- {_label(row)}: {row.note}" for row in table.rows if row.note] + [""]
-    if table.knock_outs:
-        name = _name(table.headline)
-        parts += [
-            f"## {name} with something spoiled\n",
-            "The same weights. Where the figure stays, the network does not use it.\n",
-            _markdown(*table.spoiled_cells()),
-        ]
+    for part in table.breakdowns:
+        if part.printed:
+            parts.append(f"## {_name(table.headline)} {part.title}\n")
+            parts += [f"{part.text}\n"] if part.text else []
+            parts.append(_markdown(*table.breakdown_cells(part)))
     return "\n".join([*parts, *(f"{note}\n" for note in table.notes)]).rstrip() + "\n"
 
 
 def to_csv(table: ResultTable) -> str:
-    """Return one row a network and metric: mean, sd, every seed, and the paper's figure."""
+    """Return one row a network and figure: mean, sd, every seed, and the paper's figure.
+
+    ``breakdown`` and ``column`` are empty in the main table.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     n_seeds = max((len(s.values) for r in table.rows for s in r.scores.values()), default=0)
     seeds = [f"seed_{number}" for number in range(n_seeds)]
-    writer.writerow(["row", "knock_out", "metric", "paper", "mean", "sd", *seeds])
+    writer.writerow(["row", "breakdown", "column", "metric", "paper", "mean", "sd", *seeds])
 
-    def add(label: str, knock_out: str, metric: str, paper: str, spread: Spread | None) -> None:
+    def add(place: Sequence[str], spread: Spread | None, paper: str = "") -> None:
         values = spread.values if spread else ()
         figures = [_figure(spread.mean), _figure(spread.sd)] if spread else ["", ""]
         each = [_figure(value) for value in values] + [""] * (n_seeds - len(values))
-        writer.writerow([label, knock_out, metric, paper, *figures, *each])
+        writer.writerow([*place, paper, *figures, *each])
 
     for row in table.rows:
         for metric in table.metrics:
             paper = _printed(row.published, metric)
-            add(row.label, "", metric, "" if paper == "–" else paper, row.scores.get(metric))
+            place = (row.label, "", "", metric)
+            add(place, row.scores.get(metric), "" if paper == "–" else paper)
         if row.difference is not None:
-            add(row.label, "", f"{table.headline}_difference", "", row.difference)
-        for knock_out, spread in (table.spoiled or {}).get(row.label, {}).items():
-            add(row.label, knock_out, table.headline, "", spread)
+            add((row.label, "", "", f"{table.headline}_difference"), row.difference)
+        for part in table.breakdowns:
+            for column, spread in part.figures.get(row.label, {}).items():
+                add((row.label, part.name, column, table.headline), spread)
     return out.getvalue()
 
 

@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +22,13 @@ from .evaluation import Evaluation
 from .fit_chain import chain_of_run
 from .knock_out import KnockOut
 from .predictions_file import predictions_table, write_parquet
+from .run_evaluation import evaluation_path, read_evaluation, write_evaluation
 from .run_folder import CHECKPOINT, CONFIG, RunFolder
 from .train import TrainPlan, train
 
 SPEC_VERSION = 1
 """Part of the key: raise it where the same configuration begins to mean another run."""
 _FINISHED = "finished.json"
-_EVALUATIONS = "benchmark"
 _EVALUATION_BATCH = 8
 
 
@@ -77,12 +77,12 @@ class RunScores:
 
     Attributes
     ----------
-    evaluations : dict of knock-out (``""``: none) to the JSON object of its evaluation
+    evaluations : mapping of knock-out (``""``: none) to the JSON object of its evaluation
     constant_output : bool
         Its last validation found the same prediction for every clip.
     """
 
-    evaluations: dict[str, Any]
+    evaluations: Mapping[str, Mapping[str, Any]]
     constant_output: bool
 
 
@@ -90,7 +90,7 @@ def is_finished(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> bool:
     """Whether there is nothing left to do."""
     folder = spec.folder(root)
     return (folder / _FINISHED).is_file() and all(
-        _evaluation_path(folder, spec.split, name).is_file() for name in knock_outs
+        evaluation_path(folder, spec.split, name).is_file() for name in knock_outs
     )
 
 
@@ -148,7 +148,7 @@ def fulfil(
             }
             text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
             write_text_atomic(folder / _FINISHED, text, overwrite=True)
-        missing = [k for k in knock_outs if not _evaluation_path(folder, spec.split, k).is_file()]
+        missing = [k for k in knock_outs if not evaluation_path(folder, spec.split, k).is_file()]
         if not missing:
             return
         network, info = load_checkpoint(folder / CHECKPOINT, device=device)
@@ -166,20 +166,23 @@ def fulfil(
             if not name:
                 write_parquet(
                     predictions_table(found, processed),
-                    _evaluation_path(folder, spec.split, name).with_suffix(".parquet"),
+                    evaluation_path(folder, spec.split, name).with_suffix(".parquet"),
                     {"run": spec.key, "split": spec.split},
                     overwrite=True,
                 )
-            _write_evaluation(folder, spec, name, found, processed)
+            write_evaluation(
+                evaluation_path(folder, spec.split, name),
+                found,
+                processed,
+                split=spec.split,
+                knock_out=name,
+            )
 
 
 def read_scores(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> RunScores:
     """Read what `fulfil` left."""
     folder = spec.folder(root)
-    found = {}
-    for name in knock_outs:
-        path = _evaluation_path(folder, spec.split, name)
-        found[name] = json.loads(path.read_text(encoding="utf-8"))
+    found = {k: read_evaluation(evaluation_path(folder, spec.split, k)) for k in knock_outs}
     facts = json.loads((folder / _FINISHED).read_text(encoding="utf-8"))
     return RunScores(found, bool(facts["constant_output"]))
 
@@ -200,27 +203,6 @@ def evaluate_again(spec: RunSpec, root: Path) -> Evaluation:
 def with_seed(spec: RunSpec, seed: int) -> RunSpec:
     """Return the same run with another seed."""
     return replace(spec, train=replace(spec.train, seed=seed))
-
-
-def _write_evaluation(
-    folder: Path, spec: RunSpec, name: str, found: Evaluation, processed: Evaluation | None
-) -> None:
-    value = {
-        "knock_out": name or None,
-        "split": spec.split,
-        "pooled": found.pooled(),
-        "video_mean": {output: found.over_videos(output)[0] for output in found.outputs},
-        "subjects": found.by_subject(),
-        "post_processed": processed.pooled() if processed is not None else None,
-        "attention_between_clips": found.attention_between_clips,
-        "n_frames_interpolated": sum(int(v.interpolated.sum()) for v in found.videos),
-    }
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    write_text_atomic(_evaluation_path(folder, spec.split, name), text, overwrite=True)
-
-
-def _evaluation_path(folder: Path, split: str, name: str) -> Path:
-    return folder / _EVALUATIONS / f"{split}{'-' + name if name else ''}.json"
 
 
 @contextmanager

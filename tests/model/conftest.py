@@ -83,6 +83,21 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def lit_store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of a drawn store whose light goes from dim to side in each video, after 5 s."""
+    path = tmp_path_factory.mktemp("model") / "lit.h5"
+    layout = StoreLayout(
+        modalities=("color", "depth", "thermal"), crop_px=CROP_PX, clip_length=16, rate_hz=4.0
+    )
+    notes = {"stages": [[0.0, "light dim"], [5.0, "light side"], [7.0, "rest"]]}
+    entries = [
+        replace(video_entry(subject, seed), notes=notes) for seed, subject in enumerate(SUBJECTS)
+    ]
+    write_store(path, entries, layout=layout, splits=SUBJECTS)
+    return path
+
+
 @pytest.fixture
 def film_path(tmp_path: Path) -> Path:
     """Path of a store of one color film of native rate, all of it for training."""

@@ -11,18 +11,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 
+from annotation.agreement import ccc
 from mavfer.store import open_store
 from mavfer.store_assembly import write_store
 from mavfer.store_traces import LabelTrace
 from mavfer.store_writer import StoreLayout, VideoEntry
 from model import benchmark_cli
-from model.benchmark import BenchmarkPlan, carry_out, make_table, plan_rows
+from model.benchmark import BenchmarkPlan, carry_out, plan_rows
+from model.benchmark_tables import make_table
 from model.errors import ModelError
 from model.experiments import EXPERIMENTS
 from model.published import TABLE_4
-from model.result_table import ResultRow, ResultTable, Spread, to_csv, to_latex, to_markdown
+from model.result_table import (
+    Breakdown,
+    ResultRow,
+    ResultTable,
+    Spread,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
 from model.run_spec import steps_taken
 
 DEADLINE_S = 240.0
@@ -110,9 +121,49 @@ def test_knock_outs_stand_beside_a_table(store_path: Path, tmp_path: Path) -> No
     (row,) = table.rows
     assert len(row.scores["ccc"].known) == 2
     assert row.note == "2 of 2 seeds ended with constant output: train longer"
-    assert table.knock_outs == ("color=blank",)
+    (spoiled,) = table.breakdowns  # the store names no light
+    assert spoiled.columns == ("color=blank",)
     # A network without inputs says the same of everything.
-    assert table.spoiled["3D-CNN"]["color=blank"].mean == pytest.approx(0, abs=1e-6)
+    assert spoiled.figures["3D-CNN"]["color=blank"].mean == pytest.approx(0, abs=1e-6)
+
+
+def test_lights_that_change_within_a_video_stand_beside_a_table(
+    lit_store_path: Path, tmp_path: Path
+) -> None:
+    small = {"width": 0.05, "input_px": 16, "fc_units": 4}
+    experiment = EXPERIMENTS["table5"]
+    with open_store(lit_store_path) as store:
+        plan = BenchmarkPlan(store, tmp_path, n_seeds=2, steps=1, settings=small)
+        rows = [row for row in plan_rows(experiment, plan) if row.row.label == "3D-CNN"]
+        assert carry_out(rows, plan) == {}
+        table = make_table(experiment, rows, plan, {})
+        specs = rows[0].specs
+    light, spoiled, *by_light = table.breakdowns
+    assert (light.name, light.columns) == ("light", ("dim", "side"))
+    assert spoiled.name == "knock-out"
+    assert [part.name for part in by_light] == ["knock-out, light dim", "knock-out, light side"]
+    assert [part.printed for part in by_light].count(True) == 1
+    for seed, spec in enumerate(specs):
+        (path,) = spec.folder(tmp_path).glob("*/test.parquet")
+        found = pyarrow.parquet.read_table(path).to_pandas().dropna(subset="gold")
+        for name, part in (("dim", found.time_ns < 5e9), ("side", found.time_ns >= 5e9)):
+            expected = ccc(*(found[part][k].to_numpy(float) for k in ("predicted", "gold")))
+            assert light.figures["3D-CNN"][name].values[seed] == pytest.approx(expected, abs=1e-6)
+            assert by_light[0 if name == "dim" else 1].figures["3D-CNN"]["as trained"].values[
+                seed
+            ] == pytest.approx(expected, abs=1e-6)
+    markdown = to_markdown(table)
+    assert "## CCC by light\n\n|  | all | dim | side |" in markdown
+    # A run whose evaluation lacks what is kept today is scored again, not trained again.
+    checkpoint = specs[0].folder(tmp_path) / "checkpoint.safetensors"
+    before = checkpoint.stat().st_mtime_ns
+    for path in specs[0].folder(tmp_path).glob("evaluations-*/test.json"):
+        path.unlink()
+    with open_store(lit_store_path) as store:
+        again = replace(plan, store=store)
+        assert carry_out(rows, again) == {}
+        assert to_csv(make_table(experiment, rows, again, {})) == to_csv(table)
+    assert checkpoint.stat().st_mtime_ns == before
 
 
 def test_dry_run_says_what_is_missing(
@@ -267,8 +318,16 @@ def small_table() -> ResultTable:
             ResultRow("later", None, {}, note="not run: why"),
         ),
         notes=("A note.",),
-        knock_outs=("guides=zero",),
-        spoiled={"a & b": {"guides=zero": Spread((0.1, None, 0.3))}},
+        breakdowns=(
+            Breakdown(
+                "knock-out",
+                "with something spoiled",
+                "The same weights.",
+                {"a & b": {"guides=zero": Spread((0.1, None, 0.3))}},
+                first="as trained",
+            ),
+            Breakdown("hidden", "in files only", "", {"color": {"x": color}}, printed=False),
+        ),
     )
 
 
@@ -290,11 +349,13 @@ def test_tables_say_the_same_in_three_formats() -> None:
     assert "| color | 0.486 | 0.500 ± 0.100 |  |" in markdown
     assert "| control: a & b | – | 0.550 ± 0.095 | +0.050 ± 0.010 |" in markdown
     assert "- later: not run: why" in markdown
-    assert "| a & b | 0.550 ± 0.095 | 0.200 ± 0.141 |" in markdown
+    assert "| control: a & b | 0.550 ± 0.095 | 0.200 ± 0.141 |" in markdown
+    assert "in files only" not in markdown
     rows = list(csv.DictReader(to_csv(table).splitlines()))
     assert rows[0] == {
         "row": "color",
-        "knock_out": "",
+        "breakdown": "",
+        "column": "",
         "metric": "ccc",
         "paper": "0.486",
         "mean": "0.50000",
@@ -303,8 +364,9 @@ def test_tables_say_the_same_in_three_formats() -> None:
         "seed_1": "0.50000",
         "seed_2": "0.60000",
     }
-    assert rows[3]["knock_out"] == "guides=zero"
-    assert rows[3]["seed_1"] == ""
+    assert rows[1]["breakdown"] == "hidden"
+    assert (rows[4]["breakdown"], rows[4]["column"]) == ("knock-out", "guides=zero")
+    assert rows[4]["seed_1"] == ""
     latex = to_latex(table)
     assert r"control: a \& b & -- & 0.550 $\pm$ 0.095" in latex
     assert latex.count(r"\\") == 4
