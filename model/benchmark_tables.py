@@ -1,6 +1,6 @@
 """Tables made of finished runs: the paper's figures, ours, and what lies behind them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -9,7 +9,8 @@ import numpy as np
 
 from .benchmark import BenchmarkPlan, PlannedRow
 from .experiments import Experiment
-from .result_table import Breakdown, ResultRow, ResultTable, Spread
+from .face_regions import REGIONS
+from .result_table import Breakdown, ResultRow, ResultTable, Spread, metric_name
 from .run_spec import RunScores, read_scores
 
 _METRICS: tuple[str, ...] = ("rmse", "cc", "ccc", "ccc_post")
@@ -86,7 +87,7 @@ def make_table(
         headline=headline.metric,
         rows=tuple(results),
         notes=_notes(experiment, plan, against),
-        breakdowns=tuple(_breakdowns(labelled, headline)),
+        breakdowns=(*_breakdowns(labelled, headline), *_attention(labelled)),
     )
 
 
@@ -105,8 +106,9 @@ def _breakdowns(found: Mapping[str, Sequence[RunScores]], headline: _Figure) -> 
         for runs in list(found.values())[:1]
         for group in runs[0].evaluations[""]["groups"]
     }
+    name = metric_name(headline.metric)
     for group, figures in by_group.items():
-        yield Breakdown(group, f"by {group}", "", figures)
+        yield Breakdown(group, f"{name} by {group}", "", figures, first="all")
     spoiled = {
         label: {
             name: Spread(tuple(headline.of(each.evaluations[name]["pooled"]) for each in runs))
@@ -119,23 +121,23 @@ def _breakdowns(found: Mapping[str, Sequence[RunScores]], headline: _Figure) -> 
         return
     yield Breakdown(
         _KNOCK_OUTS,
-        "with something spoiled",
+        f"{name} with something spoiled",
         "The same weights. Where the figure stays, the network does not use it.",
         spoiled,
         first="as trained",
     )
     for group, figures in by_group.items():
         hardest = _hardest(figures)
-        for name in sorted({name for each in figures.values() for name in each}):
+        for member in sorted({member for each in figures.values() for member in each}):
             yield Breakdown(
-                f"{_KNOCK_OUTS}, {group} {name}",
-                f"with something spoiled, {group} {name}",
+                f"{_KNOCK_OUTS}, {group} {member}",
+                f"{name} with something spoiled, {group} {member}",
                 "",
                 {
                     label: {
                         knock_out or "as trained": Spread(
                             tuple(
-                                headline.of(each.evaluations[knock_out]["groups"][group][name])
+                                headline.of(each.evaluations[knock_out]["groups"][group][member])
                                 for each in runs
                             )
                         )
@@ -144,9 +146,46 @@ def _breakdowns(found: Mapping[str, Sequence[RunScores]], headline: _Figure) -> 
                     for label, runs in found.items()
                     if spoiled[label]
                 },
-                first=None,
-                printed=name == hardest,
+                printed=member == hardest,
             )
+
+
+def _attention(found: Mapping[str, Sequence[RunScores]]) -> Iterable[Breakdown]:
+    """Yield what the attention of each row is like, where any has one."""
+    figures = {
+        label: {
+            column: Spread(tuple(read(each.evaluations[""]) for each in runs))
+            for column, read in _ATTENTION.items()
+        }
+        for label, runs in found.items()
+        if runs[0].evaluations[""]["attention_contrast"] is not None
+    }
+    if figures:
+        yield Breakdown(
+            "attention",
+            "Attention",
+            "Density in regions of the face, by the landmarks of each frame; 1 is as much as with "
+            "uniform attention, and the rim is all that lies outside jaw and brows. Contrast: its "
+            "sd over pixels. Between clips: the sd of a pixel from clip to clip; near 0, every "
+            "clip gets the same mask.",
+            figures,
+            metric="attention",
+        )
+
+
+def _of_region(region: str) -> Callable[[Mapping[str, Any]], float | None]:
+    def read(evaluation: Mapping[str, Any]) -> float | None:
+        regions = evaluation["attention_regions"]
+        return None if regions is None else regions[region]
+
+    return read
+
+
+_ATTENTION: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
+    **{region: _of_region(region) for region in REGIONS},
+    "contrast": lambda evaluation: evaluation["attention_contrast"],
+    "between clips": lambda evaluation: evaluation["attention_between_clips"],
+}
 
 
 def _hardest(figures: Mapping[str, Mapping[str, Spread]]) -> str | None:

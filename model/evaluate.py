@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
-from typing import cast
 
 import numpy as np
 import torch
@@ -13,21 +12,18 @@ from capture.terminal import OnProgress
 from mavfer.consent import refusal
 from mavfer.splits import Split
 from mavfer.store import ClipStore
-from mavfer.store_schema import StoreModality, VideoInfo
+from mavfer.store_schema import VideoInfo
 
+from .attention_watch import AttentionWatch
 from .checkpoint import CheckpointInfo
 from .config import ModelConfig
 from .data import ClipDataset, collate, frame_labels
 from .errors import ModelError
-from .evaluation import AttentionExample, Evaluation, VideoPrediction
+from .evaluation import Evaluation, VideoPrediction
 from .groups import frame_groups
 from .knock_out import KnockOut, blank, partners, uniform_attention
 from .prediction import AttentionNetwork, Network, Prediction
 from .preprocess import prepare
-
-_MAX_EXAMPLES = 4
-_MAX_EXAMPLE_ROWS = 1200
-"""Of longer videos only the beginning is shown."""
 
 
 @torch.inference_mode()
@@ -91,7 +87,7 @@ def evaluate(
         runner.replacement = runner.mean_attention()
     shape = (config.clip_length,) if config.label == "frames" else ()
     predicted = np.empty((len(dataset), *shape, config.n_scores), np.float32)
-    watch = _AttentionWatch(dataset, store, config) if config.facts.attention else None
+    watch = AttentionWatch(dataset, store, config) if config.facts.attention else None
     for rows, prediction in runner.batches():
         predicted[rows] = prediction.score.cpu().numpy()
         if watch is not None and prediction.attention is not None:
@@ -103,11 +99,12 @@ def evaluate(
         categories=config.categories,
         videos=tuple(_videos(store, dataset, predicted, config)),
         clip_length=config.clip_length,
-        examples=watch.examples(store) if watch else (),
+        examples=watch.examples() if watch else (),
         n_clips=len(dataset),
         n_without_face=dataset.n_without_face,
         attention_contrast=watch.contrast if watch else None,
         attention_between_clips=watch.between_clips if watch else None,
+        attention_regions=watch.regions if watch else None,
         groups=frame_groups(store, groups),
     )
 
@@ -177,83 +174,6 @@ class _Runner:
         else:
             attention = self._network.attend(clips)
         return Prediction(self._network.recognise(target, attention), attention)
-
-
-class _AttentionWatch:
-    """Adds up what is told about attention, and keeps all of it for a few videos."""
-
-    def __init__(self, dataset: ClipDataset, store: ClipStore, config: ModelConfig) -> None:
-        self._dataset, self._config = dataset, config
-        shape = (config.input_px, config.input_px)
-        self._sum, self._squares = np.zeros(shape), np.zeros(shape)
-        self._contrast = 0.0
-        self._n_seen = 0
-        self._kept: dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
-        for video_id in _example_videos(dataset, store):
-            n_rows = min(len(dataset.videos[video_id].rows), _MAX_EXAMPLE_ROWS)
-            self._kept[video_id] = (np.zeros((n_rows, *shape)), np.zeros(n_rows, np.int64))
-
-    def see(self, rows: list[int], attention: Tensor) -> None:
-        """Take note of the attention (T, B, 1, h, w) of the clips `rows`."""
-        pixels = attention.shape[-1] * attention.shape[-2]
-        scale = {"literal": float(pixels), "residual": 0.5}.get(self._config.attention, 1.0)
-        density = (attention[:, :, 0].float() * scale).cpu().numpy().astype(np.float64)
-        maps = density.mean(0)
-        self._sum += maps.sum(0)
-        self._squares += (maps * maps).sum(0)
-        self._contrast += float(maps.std((1, 2)).sum())
-        self._n_seen += len(rows)
-        for position, row in enumerate(rows):
-            ref = self._dataset.clips[row]
-            if ref.video_id in self._kept:
-                total, count = self._kept[ref.video_id]
-                part = slice(ref.start, min(ref.start + len(density), len(total)))
-                total[part] += density[: max(0, part.stop - part.start), position]
-                count[part] += 1
-
-    @property
-    def contrast(self) -> float:
-        return self._contrast / self._n_seen
-
-    @property
-    def between_clips(self) -> float:
-        mean = self._sum / self._n_seen
-        variance = np.maximum(self._squares / self._n_seen - mean * mean, 0)
-        return float(np.sqrt(variance).mean())
-
-    def examples(self, store: ClipStore) -> tuple[AttentionExample, ...]:
-        modality = self._config.target
-        found = []
-        for video_id, (total, count) in self._kept.items():
-            covered = np.flatnonzero(count)
-            rows = self._dataset.videos[video_id].rows[covered]
-            first, span = int(rows[0]), int(rows[-1] - rows[0]) + 1
-            crops = store.read(video_id, first, span, cast(StoreModality, modality))
-            attention = (total[covered] / count[covered, None, None]).astype(np.float32)
-            found.append(
-                AttentionExample(
-                    video_id=video_id,
-                    subject=store.videos[video_id].subject,
-                    rows=rows,
-                    crops=crops[rows - first],
-                    modality=modality,
-                    attention=attention,
-                )
-            )
-        return tuple(found)
-
-
-def _example_videos(dataset: ClipDataset, store: ClipStore) -> list[str]:
-    """Choose of each subject the video in which most is felt, the first subjects first."""
-    liveliest: dict[str, tuple[float, str]] = {}
-    for video_id in dict.fromkeys(ref.video_id for ref in dataset.clips):
-        labels = dataset.videos[video_id].labels[:, 0]
-        known = labels[np.isfinite(labels)]
-        lively = float(known.std()) if len(known) else -1.0
-        subject = store.videos[video_id].subject
-        if subject not in liveliest or lively > liveliest[subject][0]:
-            liveliest[subject] = (lively, video_id)
-    return [video_id for _, video_id in list(liveliest.values())[:_MAX_EXAMPLES]]
 
 
 def _videos(

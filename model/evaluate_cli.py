@@ -284,6 +284,9 @@ def _text(summary: dict[str, Any], files: dict[str, str]) -> list[str]:
             f"attention: contrast {summary['attention_contrast']:.3f}, between clips "
             f"{summary['attention_between_clips']:.3f} (0: every clip gets the same map)"
         )
+    if regions := summary["attention_regions"]:
+        told = ", ".join(f"{name} {v:.2f}" for name, v in regions.items() if v is not None)
+        lines.append(f"attention in regions (1: uniform): {told}")
     return [*lines, *(f"{name}: {path}" for name, path in files.items())]
 
 

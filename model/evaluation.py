@@ -102,6 +102,9 @@ class Evaluation:
         Mean over clips of the sd of the attention over pixels (uniform = 1).
     attention_between_clips : float or None
         Mean over pixels of the sd between clips: near 0, every clip gets the same mask.
+    attention_regions : mapping of str to float or None
+        Mean attention in mouth, eyes, nose and rim (`model.face_regions`), uniform = 1; None
+        where there is no attention or the landmarks do not tell.
     groups : mapping of str to mapping of video id to (N,) str
         Other ways to put frames together, as ``light``: the group of each, empty for none.
     """
@@ -115,6 +118,7 @@ class Evaluation:
     n_without_face: int = 0
     attention_contrast: float | None = None
     attention_between_clips: float | None = None
+    attention_regions: Mapping[str, float | None] | None = None
     groups: FrameGroups = field(default_factory=dict)
 
     @property

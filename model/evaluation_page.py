@@ -148,6 +148,11 @@ def _attention(page: Page, summary: Mapping[str, Any], pictures: Mapping[str, Pa
             "the face.",
             note=True,
         )
+    if regions := summary.get("attention_regions"):
+        page.table(
+            ["region, by the landmarks of each frame", "attention"],
+            [[name, _shown(value)] for name, value in regions.items()],
+        )
     if "attention" in pictures:
         page.picture(
             pictures["attention"],

@@ -93,11 +93,12 @@ class Breakdown:
     name : str
         In the CSV file.
     title : str
-        Goes on where the headline's name ends: "by light".
     text : str
         What is to be known about it.
     figures : mapping of row label to mapping of column to Spread
         Rows without a figure are left out.
+    metric : str or None
+        What the figures are, in the CSV file; None: the headline.
     first : str or None
         Heading of a first column with the headline over all; None without one.
     printed : bool
@@ -108,7 +109,8 @@ class Breakdown:
     title: str
     text: str
     figures: Mapping[str, Mapping[str, Spread]]
-    first: str | None = "all"
+    metric: str | None = None
+    first: str | None = None
     printed: bool = True
 
     @property
@@ -143,8 +145,8 @@ class ResultTable:
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return header and rows as text."""
         printed = [m for m in self.metrics if m in ("rmse", "cc", "ccc", "accuracy")]
-        header = ["", *(f"{_name(m)}, paper" for m in printed)]
-        header += [_name(m) for m in self.metrics] + [f"Δ{_name(self.headline)}"]
+        header = ["", *(f"{metric_name(m)}, paper" for m in printed)]
+        header += [metric_name(m) for m in self.metrics] + [f"Δ{metric_name(self.headline)}"]
         rows = []
         for row in self.rows:
             paper = [_printed(row.published, metric) for metric in printed]
@@ -172,7 +174,7 @@ def to_markdown(table: ResultTable) -> str:
         parts += [f"- {_label(row)}: {row.note}" for row in table.rows if row.note] + [""]
     for part in table.breakdowns:
         if part.printed:
-            parts.append(f"## {_name(table.headline)} {part.title}\n")
+            parts.append(f"## {part.title}\n")
             parts += [f"{part.text}\n"] if part.text else []
             parts.append(_markdown(*table.breakdown_cells(part)))
     return "\n".join([*parts, *(f"{note}\n" for note in table.notes)]).rstrip() + "\n"
@@ -204,7 +206,7 @@ def to_csv(table: ResultTable) -> str:
             add((row.label, "", "", f"{table.headline}_difference"), row.difference)
         for part in table.breakdowns:
             for column, spread in part.figures.get(row.label, {}).items():
-                add((row.label, part.name, column, table.headline), spread)
+                add((row.label, part.name, column, part.metric or table.headline), spread)
     return out.getvalue()
 
 
@@ -237,7 +239,8 @@ def _label(row: ResultRow) -> str:
     return f"control: {row.label}" if row.control else row.label
 
 
-def _name(metric: str) -> str:
+def metric_name(metric: str) -> str:
+    """Return a metric as tables print it."""
     return {"ccc_post": "CCC post-processed", "accuracy": "accuracy", "uar": "mean recall"}.get(
         metric, metric.upper()
     )

@@ -108,6 +108,9 @@ def summarise(
         "n_subjects": len(subjects),
         "attention_contrast": _rounded(evaluation.attention_contrast),
         "attention_between_clips": _rounded(evaluation.attention_between_clips),
+        "attention_regions": None
+        if evaluation.attention_regions is None
+        else {name: _rounded(value) for name, value in evaluation.attention_regions.items()},
         "post_processing": None
         if chain is None
         else {

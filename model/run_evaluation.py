@@ -8,8 +8,9 @@ from typing import Any
 from capture.files import write_text_atomic
 
 from .evaluation import Evaluation
+from .subject_moments import subject_moments
 
-_FOLDER = "evaluations-2"
+_FOLDER = "evaluations-3"
 """The number goes up when more is kept: runs that lack it are evaluated, not trained, again."""
 
 
@@ -37,6 +38,8 @@ def write_evaluation(
         "post_processed": processed.pooled() if processed is not None else None,
         "attention_contrast": evaluation.attention_contrast,
         "attention_between_clips": evaluation.attention_between_clips,
+        "attention_regions": evaluation.attention_regions,
+        "subject_moments": subject_moments(evaluation),
         "n_frames_interpolated": sum(int(v.interpolated.sum()) for v in evaluation.videos),
     }
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"

@@ -134,13 +134,15 @@ def test_lights_that_change_within_a_video_stand_beside_a_table(
     experiment = EXPERIMENTS["table5"]
     with open_store(lit_store_path) as store:
         plan = BenchmarkPlan(store, tmp_path, n_seeds=2, steps=1, settings=small)
-        rows = [row for row in plan_rows(experiment, plan) if row.row.label == "3D-CNN"]
+        rows = [row for row in plan_rows(experiment, plan) if row.row.label == "+ temporal decoder"]
         assert carry_out(rows, plan) == {}
         table = make_table(experiment, rows, plan, {})
         specs = rows[0].specs
-    light, spoiled, *by_light = table.breakdowns
+    light, spoiled, *by_light, attention = table.breakdowns
     assert (light.name, light.columns) == ("light", ("dim", "side"))
     assert spoiled.name == "knock-out"
+    assert attention.columns == ("mouth", "eyes", "nose", "rim", "contrast", "between clips")
+    assert len(attention.figures["+ temporal decoder"]["contrast"].known) == 2
     assert [part.name for part in by_light] == ["knock-out, light dim", "knock-out, light side"]
     assert [part.printed for part in by_light].count(True) == 1
     for seed, spec in enumerate(specs):
@@ -148,10 +150,12 @@ def test_lights_that_change_within_a_video_stand_beside_a_table(
         found = pyarrow.parquet.read_table(path).to_pandas().dropna(subset="gold")
         for name, part in (("dim", found.time_ns < 5e9), ("side", found.time_ns >= 5e9)):
             expected = ccc(*(found[part][k].to_numpy(float) for k in ("predicted", "gold")))
-            assert light.figures["3D-CNN"][name].values[seed] == pytest.approx(expected, abs=1e-6)
-            assert by_light[0 if name == "dim" else 1].figures["3D-CNN"]["as trained"].values[
-                seed
-            ] == pytest.approx(expected, abs=1e-6)
+            assert light.figures["+ temporal decoder"][name].values[seed] == pytest.approx(
+                expected, abs=1e-6
+            )
+            assert by_light[0 if name == "dim" else 1].figures["+ temporal decoder"][
+                "as trained"
+            ].values[seed] == pytest.approx(expected, abs=1e-6)
     markdown = to_markdown(table)
     assert "## CCC by light\n\n|  | all | dim | side |" in markdown
     # A run whose evaluation lacks what is kept today is scored again, not trained again.
@@ -321,7 +325,7 @@ def small_table() -> ResultTable:
         breakdowns=(
             Breakdown(
                 "knock-out",
-                "with something spoiled",
+                "CCC with something spoiled",
                 "The same weights.",
                 {"a & b": {"guides=zero": Spread((0.1, None, 0.3))}},
                 first="as trained",
