@@ -148,8 +148,9 @@ def _carry_out(
         draw_statistics,
         write_agreement,
     )
-    from .benchmark_tables import make_table
+    from .benchmark_tables import make_table, read_runs
     from .errors import ModelError
+    from .learning_curves import curve_of, draw_learning_curves
     from .result_table import to_markdown
 
     if experiment.kind == "agreement":
@@ -178,6 +179,13 @@ def _carry_out(
         return _told(experiment, draw_run_traces(experiment, rows, plan))
     table = make_table(experiment, rows, plan, failures)
     paths = write_table(table, plan.root, experiment.name)
+    if not experiment.categorical:
+        curves = {
+            rows[number].row.label: [curve_of(each, plan.output) for each in runs]
+            for number, runs in read_runs(rows, plan, failures).items()
+            if not rows[number].specs[0].model.facts.closed_form
+        }
+        paths |= draw_learning_curves(curves, plan.root, experiment.name, title=table.title)
     if experiment.kind == "curve":
         paths |= draw_curve(experiment, table, rows, plan)
     facts: dict[str, Any] = {kind: str(path) for kind, path in paths.items()}

@@ -1,33 +1,28 @@
 """Tables made of finished runs: the paper's figures, ours, and what lies behind them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from .benchmark import BenchmarkPlan, PlannedRow
+from .benchmark_breakdowns import Headline, breakdowns
 from .experiments import Experiment
-from .face_regions import REGIONS
-from .result_table import Breakdown, ResultRow, ResultTable, Spread, metric_name
+from .result_table import ResultRow, ResultTable, Spread
 from .run_spec import RunScores, read_scores
 
 _METRICS: tuple[str, ...] = ("rmse", "cc", "ccc", "ccc_post")
 _CATEGORY_METRICS: tuple[str, ...] = ("accuracy", "uar")
-_KNOCK_OUTS = "knock-out"
 
 
-@dataclass(frozen=True, slots=True)
-class _Figure:
-    """Which figure a table is about."""
-
-    output: str
-    metric: str
-
-    def of(self, scores: Mapping[str, Any]) -> float | None:
-        value = scores[self.output][self.metric]
-        return None if value is None else float(value)
+def read_runs(
+    rows: Sequence[PlannedRow], plan: BenchmarkPlan, failures: Mapping[str, str]
+) -> dict[int, list[RunScores]]:
+    """Read the finished runs of every row, by its number; rows with a failed run are left out."""
+    return {
+        number: [read_scores(spec, plan.root, ("", *row.knock_outs)) for spec in row.specs]
+        for number, row in enumerate(rows)
+        if row.specs and not any(spec.key in failures for spec in row.specs)
+    }
 
 
 def make_table(
@@ -38,19 +33,16 @@ def make_table(
 ) -> ResultTable:
     """Put the finished runs beside the paper's figures."""
     metrics = _CATEGORY_METRICS if experiment.categorical else _METRICS
-    headline = _Figure("category", "accuracy")
+    headline = Headline("category", "accuracy")
     if not experiment.categorical:
-        headline = _Figure(plan.output, "ccc")
-    found: dict[int, list[RunScores]] = {}
+        headline = Headline(plan.output, "ccc")
+    found = read_runs(rows, plan, failures)
     notes: dict[int, str] = {}
     for number, row in enumerate(rows):
         failed = [failures[spec.key] for spec in row.specs if spec.key in failures]
         notes[number] = f"failed: {failed[0]}" if failed else row.note
-        if not row.specs or failed:
-            continue
-        runs = [read_scores(spec, plan.root, ("", *row.knock_outs)) for spec in row.specs]
-        found[number] = runs
-        if stuck := sum(each.constant_output for each in runs):
+        runs = found.get(number, [])
+        if stuck := sum(bool(each.facts["constant_output"]) for each in runs):
             told = f"{stuck} of {len(runs)} seeds ended with constant output: train longer"
             notes[number] = "; ".join(part for part in (notes[number], told) if part)
     scored = {
@@ -87,115 +79,8 @@ def make_table(
         headline=headline.metric,
         rows=tuple(results),
         notes=_notes(experiment, plan, against),
-        breakdowns=(*_breakdowns(labelled, headline), *_attention(labelled)),
+        breakdowns=breakdowns(labelled, headline),
     )
-
-
-def _breakdowns(found: Mapping[str, Sequence[RunScores]], headline: _Figure) -> Iterable[Breakdown]:
-    """Yield the headline by group, with each knock-out, and both where it is hardest."""
-    by_group = {
-        group: {
-            label: {
-                name: Spread(
-                    tuple(headline.of(each.evaluations[""]["groups"][group][name]) for each in runs)
-                )
-                for name in runs[0].evaluations[""]["groups"][group]
-            }
-            for label, runs in found.items()
-        }
-        for runs in list(found.values())[:1]
-        for group in runs[0].evaluations[""]["groups"]
-    }
-    name = metric_name(headline.metric)
-    for group, figures in by_group.items():
-        yield Breakdown(group, f"{name} by {group}", "", figures, first="all")
-    spoiled = {
-        label: {
-            name: Spread(tuple(headline.of(each.evaluations[name]["pooled"]) for each in runs))
-            for name in runs[0].evaluations
-            if name
-        }
-        for label, runs in found.items()
-    }
-    if not any(spoiled.values()):
-        return
-    yield Breakdown(
-        _KNOCK_OUTS,
-        f"{name} with something spoiled",
-        "The same weights. Where the figure stays, the network does not use it.",
-        spoiled,
-        first="as trained",
-    )
-    for group, figures in by_group.items():
-        hardest = _hardest(figures)
-        for member in sorted({member for each in figures.values() for member in each}):
-            yield Breakdown(
-                f"{_KNOCK_OUTS}, {group} {member}",
-                f"{name} with something spoiled, {group} {member}",
-                "",
-                {
-                    label: {
-                        knock_out or "as trained": Spread(
-                            tuple(
-                                headline.of(each.evaluations[knock_out]["groups"][group][member])
-                                for each in runs
-                            )
-                        )
-                        for knock_out in runs[0].evaluations
-                    }
-                    for label, runs in found.items()
-                    if spoiled[label]
-                },
-                printed=member == hardest,
-            )
-
-
-def _attention(found: Mapping[str, Sequence[RunScores]]) -> Iterable[Breakdown]:
-    """Yield what the attention of each row is like, where any has one."""
-    figures = {
-        label: {
-            column: Spread(tuple(read(each.evaluations[""]) for each in runs))
-            for column, read in _ATTENTION.items()
-        }
-        for label, runs in found.items()
-        if runs[0].evaluations[""]["attention_contrast"] is not None
-    }
-    if figures:
-        yield Breakdown(
-            "attention",
-            "Attention",
-            "Density in regions of the face, by the landmarks of each frame; 1 is as much as with "
-            "uniform attention, and the rim is all that lies outside jaw and brows. Contrast: its "
-            "sd over pixels. Between clips: the sd of a pixel from clip to clip; near 0, every "
-            "clip gets the same mask.",
-            figures,
-            metric="attention",
-        )
-
-
-def _of_region(region: str) -> Callable[[Mapping[str, Any]], float | None]:
-    def read(evaluation: Mapping[str, Any]) -> float | None:
-        regions = evaluation["attention_regions"]
-        return None if regions is None else regions[region]
-
-    return read
-
-
-_ATTENTION: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
-    **{region: _of_region(region) for region in REGIONS},
-    "contrast": lambda evaluation: evaluation["attention_contrast"],
-    "between clips": lambda evaluation: evaluation["attention_between_clips"],
-}
-
-
-def _hardest(figures: Mapping[str, Mapping[str, Spread]]) -> str | None:
-    """Name the group in which the rows score worst."""
-    means: dict[str, list[float]] = {}
-    for row in figures.values():
-        for name, spread in row.items():
-            if spread.mean is not None:
-                means.setdefault(name, []).append(spread.mean)
-    return min(means, key=lambda name: float(np.mean(means[name])), default=None)
 
 
 def _notes(experiment: Experiment, plan: BenchmarkPlan, against: str | None) -> tuple[str, ...]:

@@ -103,6 +103,8 @@ class Breakdown:
         Heading of a first column with the headline over all; None without one.
     printed : bool
         Whether it stands in Markdown, too, and not only in the CSV file.
+    each : bool
+        Counts, told of every seed, and not by their mean: there may be none.
     """
 
     name: str
@@ -112,11 +114,19 @@ class Breakdown:
     metric: str | None = None
     first: str | None = None
     printed: bool = True
+    each: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that any row has, in the order in which they come."""
         return tuple(dict.fromkeys(name for row in self.figures.values() for name in row))
+
+    def cell(self, spread: Spread) -> str:
+        """Return a figure as it is printed."""
+        if not self.each:
+            return spread.text()
+        told = ["never" if value is None else f"{value:.0f}" for value in spread.values]
+        return told[0] if len(set(told)) == 1 else ", ".join(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,7 @@ class ResultTable:
         for row in self.rows:
             if found := part.figures.get(row.label):
                 whole = [row.scores[self.headline].text()] if first else []
-                own = [found[name].text() if name in found else "" for name in part.columns]
+                own = [part.cell(found[name]) if name in found else "" for name in part.columns]
                 rows.append([_label(row), *whole, *own])
         return ["", *first, *part.columns], rows
 

@@ -77,13 +77,19 @@ class RunScores:
 
     Attributes
     ----------
+    spec : RunSpec
     evaluations : mapping of knock-out (``""``: none) to the JSON object of its evaluation
-    constant_output : bool
-        Its last validation found the same prediction for every clip.
+    facts : mapping
+        What training came to: ``steps``, ``best_step``, ``n_parameters``, ``seconds_s``,
+        ``constant_output`` (its last validation found the same prediction for every clip) …
+    metrics : sequence of mapping
+        Lines of ``metrics.jsonl``, one a validation.
     """
 
+    spec: RunSpec
     evaluations: Mapping[str, Mapping[str, Any]]
-    constant_output: bool
+    facts: Mapping[str, Any]
+    metrics: Sequence[Mapping[str, Any]]
 
 
 def is_finished(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> bool:
@@ -184,7 +190,7 @@ def read_scores(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> RunScor
     folder = spec.folder(root)
     found = {k: read_evaluation(evaluation_path(folder, spec.split, k)) for k in knock_outs}
     facts = json.loads((folder / _FINISHED).read_text(encoding="utf-8"))
-    return RunScores(found, bool(facts["constant_output"]))
+    return RunScores(spec, found, facts, RunFolder(folder).metrics())
 
 
 def evaluate_again(spec: RunSpec, root: Path) -> Evaluation:

@@ -121,8 +121,9 @@ def test_knock_outs_stand_beside_a_table(store_path: Path, tmp_path: Path) -> No
     (row,) = table.rows
     assert len(row.scores["ccc"].known) == 2
     assert row.note == "2 of 2 seeds ended with constant output: train longer"
-    (spoiled,) = table.breakdowns  # the store names no light
+    spoiled, training = table.breakdowns  # the store names no light
     assert spoiled.columns == ("color=blank",)
+    assert training.name == "training"
     # A network without inputs says the same of everything.
     assert spoiled.figures["3D-CNN"]["color=blank"].mean == pytest.approx(0, abs=1e-6)
 
@@ -138,10 +139,14 @@ def test_lights_that_change_within_a_video_stand_beside_a_table(
         assert carry_out(rows, plan) == {}
         table = make_table(experiment, rows, plan, {})
         specs = rows[0].specs
-    light, spoiled, *by_light, attention = table.breakdowns
+    light, spoiled, *by_light, attention, training = table.breakdowns
     assert (light.name, light.columns) == ("light", ("dim", "side"))
     assert spoiled.name == "knock-out"
     assert attention.columns == ("mouth", "eyes", "nose", "rim", "contrast", "between clips")
+    assert training.columns == ("parameters", "left the plateau at", "best step", "steps")
+    told = training.figures["+ temporal decoder"]
+    assert training.cell(told["left the plateau at"]) == "never"
+    assert training.cell(told["steps"]) == "1"
     assert len(attention.figures["+ temporal decoder"]["contrast"].known) == 2
     assert [part.name for part in by_light] == ["knock-out, light dim", "knock-out, light side"]
     assert [part.printed for part in by_light].count(True) == 1

@@ -1,0 +1,51 @@
+"""Curves of several seeds on one picture, and the step at which each began to say something."""
+
+from pathlib import Path
+
+import pytest
+
+from model.config import ModelConfig, TrainConfig
+from model.learning_curves import curve_of, draw_learning_curves, plateau_left
+from model.run_spec import RunScores, RunSpec
+
+
+def finished(metrics: list[dict]) -> RunScores:
+    spec = RunSpec(Path("s.h5"), "f", ModelConfig("uran", ("color",)), TrainConfig(), "small")
+    return RunScores(spec, {}, {}, metrics)
+
+
+def test_the_plateau_ends_with_the_first_validation_above_it() -> None:
+    lines = [
+        {"step": step, "validation": {"valence": {"ccc": value}}}
+        for step, value in ((25, None), (50, 0.3), (75, 0.31), (100, 0.2))
+    ]
+    curve = curve_of(finished(lines), "valence")
+    assert curve == [(25, 0.0), (50, 0.3), (75, 0.31), (100, 0.2)]
+    assert plateau_left(curve) == 75
+    assert plateau_left(curve[:2]) is None
+    assert curve_of(finished([{"step": 25, "validation": {}}]), "valence") == []
+
+
+def test_equal_curves_make_equal_pictures(tmp_path: Path) -> None:
+    rows = {
+        "color": [[(25, 0.0), (50, 0.4)], [(25, 0.1), (50, 0.5), (75, 0.6)]],
+        "color & depth": [[(25, 0.2), (50, 0.3)]],
+        "no validation": [[]],
+    }
+    found = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        paths = draw_learning_curves(rows, tmp_path / name, "table4", title="table4: Modalities")
+        assert {path.name for path in paths.values()} == {"table4-curves.png", "table4-curves.svg"}
+        found.append([path.read_bytes() for path in paths.values()])
+    assert found[0] == found[1]
+    assert found[0][0].startswith(b"\x89PNG")
+    svg = found[0][1].decode()
+    assert "<svg" in svg
+    assert "color &amp; depth" in svg
+
+
+@pytest.mark.parametrize("rows", [{}, {"a": [[]]}])
+def test_without_validation_there_is_no_picture(tmp_path: Path, rows: dict) -> None:
+    assert draw_learning_curves(rows, tmp_path, "table4", title="x") == {}
+    assert list(tmp_path.iterdir()) == []
