@@ -1,7 +1,8 @@
 """What a linear control reads from simulated people who hide what they feel, modality by modality.
 
 The people, sessions and confounders are those of the preset ``mavfer-sim-small``; a clip is the
-mean of three rendered moments, cut at the true landmarks with an error like a detector's. A kernel
+mean of two rendered moments, 1.25 s apart, cut at the true landmarks with an error like a
+detector's; three clips a session. A kernel
 ridge regression learns valence from the training people and is scored on the unseen ones.
 """
 
@@ -27,7 +28,7 @@ from .figure import emit
 
 _PX = 24
 _SCALE = {"color": 0.30, "infrared": 0.6, "thermal": 0.45}
-_MOMENTS = (2, 7, 12)
+_CLIPS = ((2, 7), (12, 17), (23, 28))
 _POINTS = (36, 39, 42, 45, 30, 33)  # eye corners, nose: none that an expression moves
 _PLACES = ((0.2, 0.33), (0.4, 0.33), (0.6, 0.33), (0.8, 0.33), (0.5, 0.56), (0.5, 0.62))
 _DRAWING = ("tone", "gain_range", "rest_sd")
@@ -82,11 +83,12 @@ def _clips(sessions: list[VirtualSession]) -> list[dict[str, Any]]:
             confounders=Confounders(**(session.confounders or {})),
         )
         rng = np.random.default_rng(session.trace_seed)
-        jitter = (rng.normal(0, 0.25), rng.normal(0, 0.25), rng.normal(0, 1), rng.normal(1, 0.015))
-        crops = [_crops(scene.moment(index), jitter) for index in _MOMENTS]
-        clip: dict[str, Any] = {m: np.mean([c[m] for c in crops], axis=0) for m in _MODALITIES}
-        clip["valence"] = float(np.mean([c["valence"] for c in crops]))
-        clips.append({**clip, "subject": session.subject, "light": session.lights[0][1]})
+        for moments in _CLIPS:
+            jitter = (*rng.normal(0, 0.25, 2).tolist(), rng.normal(0, 1), rng.normal(1, 0.015))
+            crops = [_crops(scene.moment(index), jitter) for index in moments]
+            clip: dict[str, Any] = {m: np.mean([c[m] for c in crops], axis=0) for m in _MODALITIES}
+            clip["valence"] = float(np.mean([c["valence"] for c in crops]))
+            clips.append({**clip, "subject": session.subject, "light": session.lights[0][1]})
     return clips
 
 

@@ -13,6 +13,8 @@ from .sim_presets import Preset
 
 _ANEW = "--overwrite"
 _N_RATERS = 3
+_REACTION_S = 0.4
+"""Mean reaction time of the simulated raters, taken out of the gold labels again."""
 
 
 def simulate_preset(
@@ -85,9 +87,14 @@ class _Work:
             raters,
             "--raters",
             str(_N_RATERS),
+            "--lag-s",
+            f"{_REACTION_S:g}",
             _ANEW,
         )
-        fused = self._runner.run("mavfer-annotate", "fuse", raters, "-o", labels, _ANEW)
+        fused = self._runner.run(
+            *("mavfer-annotate", "fuse", raters, "-o", labels, _ANEW),
+            *("--lag-s", f"{_REACTION_S:g}", "--edges", "hold"),  # no moment goes unlabelled
+        )
         agreement = self._runner.run("mavfer-annotate", "agreement", raters)
         return {"fused": fused, "agreement": agreement}
 

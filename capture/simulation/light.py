@@ -67,10 +67,10 @@ _LIGHTS: Final = (
         8.0,
         color_rate_hz=15.0,
     ),
-    Light(  # a face of 5 to 8 of 255: hardly more than noise
+    Light(  # a face of 3 to 5 of 255: hardly more than noise
         "dark",
-        (0.00052, 0.00052, 0.00056),
-        (Lamp((0.5, -1.0, 0.2), (0.00048, 0.00045, 0.00040)),),
+        (0.00031, 0.00031, 0.00034),
+        (Lamp((0.5, -1.0, 0.2), (0.00029, 0.00027, 0.00024)),),
         8.0,
         color_rate_hz=15.0,
     ),

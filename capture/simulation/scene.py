@@ -32,7 +32,7 @@ _WINDOW_MARGIN_PX = 4
 _HEAD_DEPTH_M = 0.09  # the face lies this much before the axis of the head
 _NOSE_REST_K, _NOSE_AROUSAL_K, _NOSE_BREATH_K = -1.7, -0.9, 0.3
 _FACE_RADIUS_M = 0.07
-_FLUSH, _WARMTH_K = 0.25, 1.0
+_FLUSH, _WARMTH_K = 0.25, 1.3
 _FLUSH_RGB = np.array([0.0, 1.0, 1.0], np.float32)
 _DEPTH_ERROR_GRAIN_PX = 9.0
 

@@ -37,8 +37,14 @@ def test_the_large_preset_has_the_size_of_the_papers_dataset():
     assert sum(who.identity["long_hair"] for who in preset.people()) == 7
 
 
-def test_the_small_preset_tests_on_twenty_people():
-    assert Counter(who.split for who in PRESETS["mavfer-sim-small"].people())["test"] == 20
+def test_the_small_preset_tests_on_more_than_twenty_people():
+    assert Counter(who.split for who in PRESETS["mavfer-sim-small"].people())["test"] == 24
+
+
+def test_the_small_preset_shows_everybody_in_every_light_for_the_longest_clip_of_fig_11():
+    preset = PRESETS["mavfer-sim-small"]
+    assert preset.n_clips == len(LIGHTS)
+    assert all(session.n_frames == 32 for session in preset.sessions())
 
 
 @pytest.mark.parametrize("name", ["mavfer-sim", "mavfer-sim-small"])
