@@ -95,10 +95,9 @@ def _modality_rows() -> tuple[Row, ...]:
     controls = [
         Row("no attention, color", "no_attention", control=True),
         Row("early fusion, color + depth + thermal", "early_fusion", ALL, control=True),
-        Row("ridge, color", "ridge", control=True),
-        Row("ridge, color + depth + thermal", "ridge", ALL, control=True),
     ]
-    return (*rows, *controls)
+    ridges = [Row(f"ridge, {' + '.join(names)}", "ridge", names, control=True) for names in TABLE_4]
+    return (*rows, *controls, *ridges)
 
 
 def _component_rows(
