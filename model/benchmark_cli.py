@@ -1,6 +1,7 @@
 """``mavfer-benchmark``: the tables and figures of the MRAN paper on a clip store."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ examples:
   mavfer-benchmark table7 --store store.h5 --scale paper --pretrained vgg16=vgg16.safetensors
   mavfer-benchmark table4 --store store.h5 --scheduler tcp://10.0.0.1:8786
   mavfer-benchmark all --store store.h5 -o benchmark
+  mavfer-benchmark table4 --store store.h5 --publish docs/results
 
 Runs are kept under OUTPUT/runs by their content: what is there is not trained again, whichever
 table asks for it, and an interrupted benchmark goes on with the same command. Tables are written
@@ -84,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         "--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do the runs"
     )
     parser.add_argument(
+        "--publish",
+        type=Path,
+        metavar="DIR",
+        help="also write a page with figures, pictures and how they were made, as docs/results",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="only say which runs are there and which are not"
     )
     terminal.add_common_options(parser)
@@ -140,79 +148,52 @@ def _is_unfit(error: Exception) -> bool:
 def _carry_out(
     experiment: "Experiment", plan: "BenchmarkPlan", args: argparse.Namespace
 ) -> tuple[dict[str, Any], list[str]]:
-    from .benchmark import carry_out, plan_rows, write_table
-    from .benchmark_figures import (
-        draw_curve,
-        draw_run_attention,
-        draw_run_traces,
-        draw_statistics,
-        write_agreement,
-    )
-    from .benchmark_tables import make_table, read_runs
-    from .errors import ModelError
-    from .learning_curves import curve_of, draw_learning_curves
+    from .benchmark import carry_out, plan_rows
+    from .benchmark_outcome import outcome_of_runs, outcome_without_runs
+    from .publish import publish
     from .result_table import to_markdown
 
-    if experiment.kind == "agreement":
-        return _told(experiment, write_agreement(plan))
-    if experiment.kind == "statistics":
-        return _told(experiment, draw_statistics(experiment, plan))
-    rows = plan_rows(experiment, plan)
-    if args.dry_run:
-        return _told_of_runs(experiment, rows, plan)
-    detail = ""
+    outcome = None if args.dry_run else outcome_without_runs(experiment, plan)
+    if outcome is None:
+        rows = plan_rows(experiment, plan)
+        if args.dry_run:
+            return _told_of_runs(experiment, rows, plan)
+        detail = ""
 
-    def show(done: int, total: int, runs: str) -> None:
-        nonlocal detail
-        detail = runs
-        on_progress(done, total)
+        def show(done: int, total: int, runs: str) -> None:
+            nonlocal detail
+            detail = runs
+            on_progress(done, total)
 
-    with terminal.progress(
-        experiment.name, enabled=not args.quiet, detail=lambda: detail
-    ) as on_progress:
-        failures = carry_out(rows, plan, on_steps=show)
-    if failures and experiment.kind in ("attention", "traces"):
-        raise ModelError(f"{experiment.name}: {next(iter(failures.values()))}")
-    if experiment.kind == "attention":
-        return _told(experiment, draw_run_attention(experiment, rows, plan))
-    if experiment.kind == "traces":
-        return _told(experiment, draw_run_traces(experiment, rows, plan))
-    table = make_table(experiment, rows, plan, failures)
-    paths = write_table(table, plan.root, experiment.name)
-    if not experiment.categorical:
-        curves = {
-            rows[number].row.label: [curve_of(each, plan.output) for each in runs]
-            for number, runs in read_runs(rows, plan, failures).items()
-            if not rows[number].specs[0].model.facts.closed_form
-        }
-        paths |= draw_learning_curves(curves, plan.root, experiment.name, title=table.title)
-    if experiment.kind == "curve":
-        paths |= draw_curve(experiment, table, rows, plan)
-    facts: dict[str, Any] = {kind: str(path) for kind, path in paths.items()}
-    facts["rows"] = [
-        {
-            "label": row.label,
-            "control": row.control,
-            "note": row.note or None,
-            "scores": {metric: spread.to_object() for metric, spread in row.scores.items()},
-            "breakdowns": {
-                part.name: {
-                    column: spread.to_object() for column, spread in part.figures[row.label].items()
-                }
-                for part in table.breakdowns
-                if row.label in part.figures
-            },
-        }
-        for row in table.rows
-    ]
-    facts["failed"] = len(failures)
-    files = [f"{kind}: {path}" for kind, path in paths.items()]
-    return facts, [to_markdown(table).rstrip(), "", *files]
+        with terminal.progress(
+            experiment.name, enabled=not args.quiet, detail=lambda: detail
+        ) as on_progress:
+            failures = carry_out(rows, plan, on_steps=show)
+        outcome = outcome_of_runs(experiment, rows, plan, failures)
+    facts, lines = outcome.to_object(), []
+    if outcome.table is not None:
+        lines += [to_markdown(outcome.table).rstrip(), ""]
+    lines += [f"{kind}: {path}" for kind, path in outcome.paths.items()]
+    if args.publish is not None:
+        page = publish(outcome, plan, args.publish, command=_command(experiment.name, args))
+        facts["page"] = str(page)
+        lines.append(f"page: {page}")
+    return facts, lines
 
 
-def _told(experiment: "Experiment", paths: dict[str, Path]) -> tuple[dict[str, Any], list[str]]:
-    lines = [f"{experiment.name}: {path}" for path in paths.values()]
-    return {kind: str(path) for kind, path in paths.items()}, lines
+def _command(name: str, args: argparse.Namespace) -> str:
+    """Return the command that makes the same figures, wherever store and output lie."""
+    words = ["mavfer-benchmark", name, "--store", args.store.name]
+    words += ["--scale", args.scale, "--seeds", str(args.seeds)]
+    if args.target != "valence":
+        words += ["--target", args.target]
+    if args.steps is not None:
+        words += ["--steps", str(args.steps)]
+    words += [word for each in args.set for word in ("--set", each)]
+    for each in args.pretrained:
+        network, _, path = each.partition("=")
+        words += ["--pretrained", f"{network}={Path(path).name}"]
+    return shlex.join(words)
 
 
 def _told_of_runs(

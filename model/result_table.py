@@ -152,6 +152,26 @@ class ResultTable:
     notes: tuple[str, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
 
+    def to_object(self) -> list[dict[str, Any]]:
+        """Return every row with its figures as JSON."""
+        return [
+            {
+                "label": row.label,
+                "control": row.control,
+                "note": row.note or None,
+                "scores": {metric: spread.to_object() for metric, spread in row.scores.items()},
+                "breakdowns": {
+                    part.name: {
+                        column: spread.to_object()
+                        for column, spread in part.figures[row.label].items()
+                    }
+                    for part in self.breakdowns
+                    if row.label in part.figures
+                },
+            }
+            for row in self.rows
+        ]
+
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return header and rows as text."""
         printed = [m for m in self.metrics if m in ("rmse", "cc", "ccc", "accuracy")]

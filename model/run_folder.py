@@ -5,6 +5,7 @@ validation), ``curves.png``, ``MODEL_CARD.md`` and ``resume.safetensors`` (weigh
 counters of the last moment that was kept; ``--resume`` goes on from it).
 """
 
+import itertools
 import json
 import shutil
 from collections.abc import Mapping
@@ -135,6 +136,13 @@ class RunFolder:
             except (ValueError, RecursionError):
                 break
         return lines
+
+    def trained_s(self) -> float:
+        """Return the seconds of training that the metrics tell of, over all its interruptions."""
+        times_s = [float(line["time_s"]) for line in self.metrics()]
+        # The clock starts anew with every process that goes on.
+        ends = [a for a, b in itertools.pairwise([*times_s, -1.0]) if b < a]
+        return sum(ends)
 
     def save_resume(
         self,

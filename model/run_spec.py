@@ -21,6 +21,7 @@ from .evaluate import evaluate
 from .evaluation import Evaluation
 from .fit_chain import chain_of_run
 from .knock_out import KnockOut
+from .made_with import made_with
 from .predictions_file import predictions_table, write_parquet
 from .run_evaluation import evaluation_path, read_evaluation, write_evaluation
 from .run_folder import CHECKPOINT, CONFIG, RunFolder
@@ -81,7 +82,8 @@ class RunScores:
     evaluations : mapping of knock-out (``""``: none) to the JSON object of its evaluation
     facts : mapping
         What training came to: ``steps``, ``best_step``, ``n_parameters``, ``seconds_s``,
-        ``constant_output`` (its last validation found the same prediction for every clip) …
+        ``made_with``, ``constant_output`` (its last validation found the same prediction for
+        every clip) …
     metrics : sequence of mapping
         Lines of ``metrics.jsonl``, one a validation.
     """
@@ -142,6 +144,7 @@ def fulfil(
         if not (folder / _FINISHED).is_file():
             plan = TrainPlan(spec.model, spec.train, spec.preset, device)
             resume = (folder / CONFIG).is_file()
+            earlier_s = RunFolder(folder).trained_s() if resume else 0.0
             result = train(store, folder, plan, resume=resume, on_progress=on_progress)
             facts = {
                 "steps": result.steps,
@@ -150,7 +153,8 @@ def fulfil(
                 "plateau_end": result.plateau_end,
                 "constant_output": result.constant_output,
                 "n_parameters": result.n_parameters,
-                "seconds_s": round(result.seconds_s, 1),
+                "seconds_s": round(earlier_s + result.seconds_s, 1),
+                "made_with": made_with(),
             }
             text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
             write_text_atomic(folder / _FINISHED, text, overwrite=True)
