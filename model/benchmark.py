@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 from capture.files import write_text_atomic
 from mavfer.store import ClipStore
 
+from .catalogue import FACTS
 from .config import ModelConfig, TrainConfig
 from .data import categories_of
 from .errors import ModelError
@@ -46,6 +48,10 @@ class BenchmarkPlan:
         Published weights.
     settings : mapping
         Further fields of the configurations, for every row.
+    rows : tuple of str
+        Patterns of labels or architectures, as ``uran*``; empty: all rows.
+    without_pretrained : bool
+        Leave out the rows that start from published weights.
     """
 
     store: ClipStore
@@ -58,6 +64,8 @@ class BenchmarkPlan:
     steps: int | None = None
     pretrained: Mapping[str, Path] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
+    without_pretrained: bool = False
 
     def __post_init__(self) -> None:
         if self.n_seeds < 1 or self.workers < 1:
@@ -91,7 +99,7 @@ def plan_rows(experiment: Experiment, plan: BenchmarkPlan) -> tuple[PlannedRow, 
     Raises
     ------
     ModelError
-        The store lacks categories, or every row's modalities.
+        The store lacks categories, or every row's modalities; no row is called as the plan asks.
     """
     categories = categories_of(plan.store) if experiment.categorical else ()
     if experiment.categorical and len(categories) < 2:
@@ -100,13 +108,32 @@ def plan_rows(experiment: Experiment, plan: BenchmarkPlan) -> tuple[PlannedRow, 
             f"{len(categories)}",
             remedy="build or import a store with categories",
         )
-    rows = tuple(_plan_row(row, experiment, plan, categories) for row in experiment.rows)
+    rows = tuple(
+        _plan_row(row, experiment, plan, categories)
+        for row in experiment.rows
+        if is_wanted(row, plan)
+    )
+    if not rows:
+        raise ModelError(
+            f"{experiment.name}: no row is left of {'; '.join(r.label for r in experiment.rows)}",
+            remedy="choose others with --rows, by label or architecture",
+        )
     if experiment.rows and not any(row.specs for row in rows):
         reasons = "; ".join(dict.fromkeys(row.note for row in rows if row.note))
         raise ModelError(
             f"{experiment.name}: no row can be run on {plan.store.path.name}: {reasons}"
         )
     return rows
+
+
+def is_wanted(row: Row, plan: BenchmarkPlan) -> bool:
+    """Whether the plan asks for a row."""
+    if plan.without_pretrained and row.architecture and FACTS[row.architecture].pretrained:
+        return False
+    names = [row.label.lower(), row.architecture or ""]
+    return not plan.rows or any(
+        fnmatchcase(name, pattern.lower()) for name in names for pattern in plan.rows
+    )
 
 
 def _plan_row(

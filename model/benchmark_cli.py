@@ -20,6 +20,7 @@ examples:
   mavfer-benchmark table4 --store store.h5
   mavfer-benchmark table4 table6 --store store.h5 --seeds 5 --workers 2
   mavfer-benchmark table7 --store store.h5 --scale paper --pretrained vgg16=vgg16.safetensors
+  mavfer-benchmark table7 --store store.h5 --without-pretrained
   mavfer-benchmark table4 --store store.h5 --scheduler tcp://10.0.0.1:8786
   mavfer-benchmark all --store store.h5 -o benchmark
   mavfer-benchmark table4 --store store.h5 --publish docs/results
@@ -80,6 +81,16 @@ def _parser() -> argparse.ArgumentParser:
         help="published weights of vgg16, resnet50, vgg_face, vgg_face_lstm or affwildnet",
     )
     parser.add_argument(
+        "--rows",
+        metavar="PATTERNS",
+        help="only these rows, by label or architecture: 'uran*,khorrami*' (default: all)",
+    )
+    parser.add_argument(
+        "--without-pretrained",
+        action="store_true",
+        help="leave out the rows that start from published weights",
+    )
+    parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="runs at a time (default: 1)"
     )
     parser.add_argument(
@@ -117,6 +128,8 @@ def _benchmark(args: argparse.Namespace) -> int:
             steps=args.steps,
             pretrained=_pretrained(args.pretrained),
             settings=assignments(args.set),
+            rows=_patterns(args.rows),
+            without_pretrained=args.without_pretrained,
         )
         report: dict[str, Any] = {}
         lines: list[str] = []
@@ -189,6 +202,10 @@ def _command(name: str, args: argparse.Namespace) -> str:
         words += ["--target", args.target]
     if args.steps is not None:
         words += ["--steps", str(args.steps)]
+    if args.rows is not None:
+        words += ["--rows", args.rows]
+    if args.without_pretrained:
+        words.append("--without-pretrained")
     words += [word for each in args.set for word in ("--set", each)]
     for each in args.pretrained:
         network, _, path = each.partition("=")
@@ -211,6 +228,17 @@ def _told_of_runs(
             state = "published figure only"
         lines.append(f"  {row.row.label:<40}{state}")
     return {"runs": total, "missing": missing}, lines
+
+
+def _patterns(words: str | None) -> tuple[str, ...]:
+    from .errors import ModelError
+
+    if words is None:
+        return ()
+    patterns = tuple(word.strip() for word in words.split(",") if word.strip())
+    if not patterns:
+        raise ModelError(f"--rows {words!r} names nothing", remedy="for example 'uran*,ridge'")
+    return patterns
 
 
 def _pretrained(words: Sequence[str]) -> dict[str, Path]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from .benchmark import BenchmarkPlan, PlannedRow
+from .benchmark import BenchmarkPlan, PlannedRow, is_wanted
 from .benchmark_breakdowns import Headline, breakdowns
 from .experiments import Experiment
 from .result_table import ResultRow, ResultTable, Spread
@@ -95,6 +95,8 @@ def _notes(experiment: Experiment, plan: BenchmarkPlan, against: str | None) -> 
     ]
     if against:
         notes.append(f"Differences are to “{against}”, seed by seed, so their sd is paired.")
+    if left := [row.label for row in experiment.rows if not is_wanted(row, plan)]:
+        notes.append(f"Left out by choice: {'; '.join(left)}.")
     if plan.n_seeds < 3:
         notes.append("Fewer than three seeds: an order of rows says nothing.")
     return tuple(notes)

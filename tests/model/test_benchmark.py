@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -24,16 +25,7 @@ from model.benchmark import BenchmarkPlan, carry_out, plan_rows
 from model.benchmark_tables import make_table
 from model.errors import ModelError
 from model.experiments import EXPERIMENTS
-from model.published import TABLE_4
-from model.result_table import (
-    Breakdown,
-    ResultRow,
-    ResultTable,
-    Spread,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
+from model.result_table import to_csv, to_markdown
 from model.run_spec import steps_taken
 
 DEADLINE_S = 240.0
@@ -181,8 +173,10 @@ def test_dry_run_says_what_is_missing(
     words = command(store_path, tmp_path / "out", "table4", "--dry-run", "--json")
     assert benchmark_cli.main(words) == 0
     report = json.loads(capsys.readouterr().out)["table4"]
-    # six sets of modalities and two controls with three seeds, two closed forms with one run each
-    assert report == {"runs": 26, "missing": 26}
+    closed = sum(row.architecture == "ridge" for row in EXPERIMENTS["table4"].rows)
+    # three seeds a network, one run a closed form
+    n_runs = 3 * (len(EXPERIMENTS["table4"].rows) - closed) + closed
+    assert report == {"runs": n_runs, "missing": n_runs}
     assert not (tmp_path / "out").exists()
 
 
@@ -244,6 +238,7 @@ def test_categories_get_their_table(
         (("table4", "--seeds", "0"), "expected at least 1"),
         (("table4", "--steps", "0"), "max_steps is 0"),
         (("table7", "--pretrained", "mran=x"), "NETWORK=FILE"),
+        (("table4", "--rows", ","), "names nothing"),
         (("table4", "--set", "widht=1"), "did you mean width?"),
         (("table4", "--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
     ],
@@ -282,6 +277,33 @@ def test_rows_that_cannot_be_run_say_why(store_path: Path, film_path: Path, tmp_
         assert notes["VGG-16"].note == "from random weights, not from published ones"
 
 
+def test_rows_are_chosen_by_label_or_architecture(store_path: Path, tmp_path: Path) -> None:
+    experiment = EXPERIMENTS["table7"]
+    with open_store(store_path) as store:
+
+        def chosen(**options: Any) -> list[str]:
+            plan = BenchmarkPlan(store, tmp_path, **options)
+            return [row.row.label for row in plan_rows(experiment, plan)]
+
+        assert len(chosen()) == len(experiment.rows)
+        own = [
+            *("CNN (Khorrami et al.)", "CNN + RNN, 4 s (Khorrami et al.)", "URAN", "ridge"),
+        ]
+        assert chosen(without_pretrained=True) == own
+        assert chosen(rows=("khorrami*", "Uran")) == [*own[:2], "URAN"]
+        assert chosen(rows=("*rnn, 4 s*",)) == own[1:2]
+        with pytest.raises(ModelError, match=r"no row is left of CNN \(Khorrami et al\.\); VGG-16"):
+            chosen(rows=("vgg*",), without_pretrained=True)
+        plan = BenchmarkPlan(store, tmp_path, rows=("ridge",), n_seeds=1)
+        table = make_table(
+            experiment,
+            plan_rows(experiment, plan),
+            plan,
+            {spec.key: "failed" for row in plan_rows(experiment, plan) for spec in row.specs},
+        )
+    assert "Left out by choice: CNN (Khorrami et al.); VGG-16;" in to_markdown(table)
+
+
 def test_equal_content_is_the_same_run_wherever_the_store_lies(
     store_path: Path, tmp_path: Path
 ) -> None:
@@ -309,81 +331,3 @@ def test_failed_runs_leave_their_row_open(store_path: Path, tmp_path: Path) -> N
         table = make_table(EXPERIMENTS["table6"], rows, plan, failures)
     assert all(row.note == "failed: diverged" and not row.scores for row in table.rows)
     assert "diverged" in to_markdown(table)
-
-
-# ---------------------------------------------------------------- tables
-
-
-def small_table() -> ResultTable:
-    color = Spread((0.4, 0.5, 0.6))
-    fused = Spread((0.45, 0.56, 0.64))
-    return ResultTable(
-        "table4: Modalities",
-        ("ccc",),
-        "ccc",
-        (
-            ResultRow("color", TABLE_4[("color",)], {"ccc": color}),
-            ResultRow("a & b", None, {"ccc": fused}, fused.minus(color), control=True),
-            ResultRow("later", None, {}, note="not run: why"),
-        ),
-        notes=("A note.",),
-        breakdowns=(
-            Breakdown(
-                "knock-out",
-                "CCC with something spoiled",
-                "The same weights.",
-                {"a & b": {"guides=zero": Spread((0.1, None, 0.3))}},
-                first="as trained",
-            ),
-            Breakdown("hidden", "in files only", "", {"color": {"x": color}}, printed=False),
-        ),
-    )
-
-
-def test_differences_are_paired_by_seed() -> None:
-    first, second = Spread((0.1, 0.5, 0.9)), Spread((0.15, 0.56, 0.94))
-    difference = second.minus(first)
-    assert difference.mean == pytest.approx(0.05)
-    assert difference.sd == pytest.approx(0.01)
-    assert first.sd == pytest.approx(0.4)
-    assert Spread((None, 0.2)).minus(Spread((0.1, 0.1))).values == (None, pytest.approx(0.1))
-    assert Spread((0.5,)).text() == "0.500"
-    assert Spread((None,)).text() == "–"
-    assert difference.text(signed=True) == "+0.050 ± 0.010"
-
-
-def test_tables_say_the_same_in_three_formats() -> None:
-    table = small_table()
-    markdown = to_markdown(table)
-    assert "| color | 0.486 | 0.500 ± 0.100 |  |" in markdown
-    assert "| control: a & b | – | 0.550 ± 0.095 | +0.050 ± 0.010 |" in markdown
-    assert "- later: not run: why" in markdown
-    assert "| control: a & b | 0.550 ± 0.095 | 0.200 ± 0.141 |" in markdown
-    assert "in files only" not in markdown
-    rows = list(csv.DictReader(to_csv(table).splitlines()))
-    assert rows[0] == {
-        "row": "color",
-        "breakdown": "",
-        "column": "",
-        "metric": "ccc",
-        "paper": "0.486",
-        "mean": "0.50000",
-        "sd": "0.10000",
-        "seed_0": "0.40000",
-        "seed_1": "0.50000",
-        "seed_2": "0.60000",
-    }
-    assert rows[1]["breakdown"] == "hidden"
-    assert (rows[4]["breakdown"], rows[4]["column"]) == ("knock-out", "guides=zero")
-    assert rows[4]["seed_1"] == ""
-    latex = to_latex(table)
-    assert r"control: a \& b & -- & 0.550 $\pm$ 0.095" in latex
-    assert latex.count(r"\\") == 4
-
-
-def test_every_experiment_of_the_paper_is_there() -> None:
-    wanted = {*(f"table{n}" for n in range(3, 11)), *(f"fig{n}" for n in range(7, 16))}
-    assert set(EXPERIMENTS) == wanted
-    for experiment in EXPERIMENTS.values():
-        labels = [row.label for row in experiment.rows]
-        assert len(set(labels)) == len(labels)
