@@ -40,11 +40,11 @@ def preset(
     if name == "small":
         small = replace(
             _repaired(model),
-            input_px=32,
+            input_px=48,
             width=0.25,
             fc_units=min(model.fc_units, 128),
             dropout=0.1,
-            backbone_px=32,
+            backbone_px=48,
             recurrent_units=min(model.recurrent_units, 32),
         )
         return small, replace(

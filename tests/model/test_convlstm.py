@@ -51,6 +51,13 @@ def equation_2(
     return torch.stack(states)
 
 
+@pytest.fixture(params=["few channels", "many channels"])
+def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of laying a step out, whatever the channels of the test."""
+    if request.param == "many channels":
+        monkeypatch.setattr("model.convlstm._FEW_CHANNELS", 0)
+
+
 def random_layer(peephole: str, n_guides: int) -> ConvLSTM:
     layer = ConvLSTM(2, 3, size_px=4, n_guides=n_guides, peephole=peephole).double()
     for parameter in layer.parameters():
@@ -58,6 +65,7 @@ def random_layer(peephole: str, n_guides: int) -> ConvLSTM:
     return layer
 
 
+@pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("peephole", PEEPHOLES)
 @pytest.mark.parametrize("n_guides", [0, 2])
 @pytest.mark.parametrize("forget", [False, True])
@@ -92,6 +100,7 @@ def test_a_guide_acts_one_step_later() -> None:
     assert difference[3] > 0
 
 
+@pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("peephole", PEEPHOLES)
 def test_written_gradient_against_finite_differences(peephole: str) -> None:
     torch.manual_seed(0)
@@ -107,6 +116,7 @@ def test_written_gradient_against_finite_differences(peephole: str) -> None:
     assert torch.autograd.gradcheck(lambda g, h, c, p: scan(g, h, Peephole(c, p)), inputs)
 
 
+@pytest.mark.usefixtures("layout")
 def test_one_step_needs_no_past() -> None:
     layer = random_layer("paper", 0)
     x = torch.randn(1, 2, 2, 4, 4).double()
