@@ -42,6 +42,9 @@ def make_table(
         failed = [failures[spec.key] for spec in row.specs if spec.key in failures]
         notes[number] = f"failed: {failed[0]}" if failed else row.note
         runs = found.get(number, [])
+        if left := max((len(_left_out(each)) for each in runs), default=0):
+            told = f"{left} test videos are shorter than a clip or show no face: not scored"
+            notes[number] = "; ".join(part for part in (notes[number], told) if part)
         if stuck := sum(bool(each.facts["constant_output"]) for each in runs):
             told = f"{stuck} of {len(runs)} seeds ended with constant output: train longer"
             notes[number] = "; ".join(part for part in (notes[number], told) if part)
@@ -100,6 +103,11 @@ def _notes(experiment: Experiment, plan: BenchmarkPlan, against: str | None) -> 
     if plan.n_seeds < 3:
         notes.append("Fewer than three seeds: an order of rows says nothing.")
     return tuple(notes)
+
+
+def _left_out(run: RunScores) -> Sequence[str]:
+    left: Sequence[str] = run.evaluations[""]["videos_left_out"]
+    return left
 
 
 def _value(evaluation: Mapping[str, Any], output: str, metric: str) -> float | None:

@@ -78,8 +78,9 @@ def evaluate(
     if not len(dataset):
         raise ModelError(
             f"{store.path.name} has no clip of {config.clip_length} frames with a face in its "
-            f"{split or 'videos'} split ({dataset.n_without_face} left out)",
-            remedy="choose another --split",
+            f"{split or 'videos'} split ({dataset.n_without_face} without, "
+            f"{len(dataset.videos)} videos)",
+            remedy="choose another --split, or a network of shorter clips",
         )
     network.eval()
     runner = _Runner(network, info, dataset, knock_out, batch_size)
@@ -94,14 +95,16 @@ def evaluate(
             watch.see(rows, prediction.attention)
         if on_progress is not None:
             on_progress(rows[-1] + 1, len(dataset))
+    videos = tuple(_videos(store, dataset, predicted, config))
     return Evaluation(
         outputs=config.outputs,
         categories=config.categories,
-        videos=tuple(_videos(store, dataset, predicted, config)),
+        videos=videos,
         clip_length=config.clip_length,
         examples=watch.examples() if watch else (),
         n_clips=len(dataset),
         n_without_face=dataset.n_without_face,
+        left_out=tuple(sorted(set(dataset.videos) - {video.video_id for video in videos})),
         attention_contrast=watch.contrast if watch else None,
         attention_between_clips=watch.between_clips if watch else None,
         attention_regions=watch.regions if watch else None,

@@ -262,6 +262,10 @@ def _text(summary: dict[str, Any], files: dict[str, str]) -> list[str]:
         f"{summary['n_subjects']} subjects of the {summary['split']} split; "
         f"{summary['n_frames_interpolated']} frames interpolated"
     ]
+    if left := summary["videos_left_out"]:
+        lines.append(
+            f"not scored, shorter than a clip or without a face: {len(left)} videos, {left[0]} …"
+        )
     for output, entry in summary["outputs"].items():
         if "accuracy" in entry["pooled"]:
             lines += _category_lines(summary, entry)
@@ -272,6 +276,8 @@ def _text(summary: dict[str, Any], files: dict[str, str]) -> list[str]:
             *([_row("video mean", entry["video_mean"])] if entry["video_mean"]["n"] else []),
             *([_row("video sd", entry["video_sd"])] if entry["video_mean"]["n"] else []),
         ]
+        if not entry["video_mean"]["n"]:
+            lines.append("  no video is longer than a clip: no mean over videos")
         if after := entry.get("post_processed"):
             lines.append(_row("post-processed", after["pooled"]))
         lines += [_row(name, scores) for name, scores in entry["subjects"].items()]

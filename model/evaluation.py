@@ -98,6 +98,8 @@ class Evaluation:
     clip_length : int
     n_clips, n_without_face : int
         Clips predicted, and left out because too few frames show a face.
+    left_out : tuple of str
+        Videos of the split that are not scored: shorter than a clip, or no clip shows a face.
     attention_contrast : float or None
         Mean over clips of the sd of the attention over pixels (uniform = 1).
     attention_between_clips : float or None
@@ -116,6 +118,7 @@ class Evaluation:
     examples: tuple[AttentionExample, ...] = ()
     n_clips: int = 0
     n_without_face: int = 0
+    left_out: tuple[str, ...] = ()
     attention_contrast: float | None = None
     attention_between_clips: float | None = None
     attention_regions: Mapping[str, float | None] | None = None

@@ -96,6 +96,13 @@ def _scores(page: Page, summary: Mapping[str, Any]) -> None:
             rows.append(_row("post-processed, pooled", after["pooled"]))
             rows.append(_spread_row(after, "post-processed, mean ± sd over videos"))
         page.table([output, "RMSE", "CC", "CCC", "n"], rows)
+        if not entry["video_mean"]["n"]:
+            page.paragraph("No video is longer than a clip: there is no mean over videos.")
+    if left := summary["videos_left_out"]:
+        page.paragraph(
+            f"Not scored, because they are shorter than a clip or show no face: {', '.join(left)}.",
+            note=True,
+        )
     chain = summary.get("post_processing")
     if chain and chain["fitted_on_scored_subjects"]:
         page.paragraph(

@@ -105,6 +105,7 @@ def summarise(
         "n_frames_interpolated": sum(int(v.interpolated.sum()) for v in evaluation.videos),
         "n_frames_without_face": sum(v.n_without_face for v in evaluation.videos),
         "n_videos": len(evaluation.videos),
+        "videos_left_out": list(evaluation.left_out),
         "n_subjects": len(subjects),
         "attention_contrast": _rounded(evaluation.attention_contrast),
         "attention_between_clips": _rounded(evaluation.attention_between_clips),

@@ -10,7 +10,7 @@ from capture.files import write_text_atomic
 from .evaluation import Evaluation
 from .subject_moments import subject_moments
 
-_FOLDER = "evaluations-3"
+_FOLDER = "evaluations-4"
 """The number goes up when more is kept: runs that lack it are evaluated, not trained, again."""
 
 
@@ -40,6 +40,7 @@ def write_evaluation(
         "attention_between_clips": evaluation.attention_between_clips,
         "attention_regions": evaluation.attention_regions,
         "subject_moments": subject_moments(evaluation),
+        "videos_left_out": evaluation.left_out,
         "n_frames_interpolated": sum(int(v.interpolated.sum()) for v in evaluation.videos),
     }
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"

@@ -1,0 +1,102 @@
+"""Clips as long as the videos, and longer: nothing is left out without a word."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mavfer.store import open_store
+from mavfer.store_assembly import write_store
+from mavfer.store_writer import StoreLayout, VideoEntry
+from model.benchmark import BenchmarkPlan, carry_out, plan_rows
+from model.benchmark_figures import draw_curve
+from model.benchmark_tables import make_table
+from model.checkpoint import CheckpointInfo
+from model.config import ModelConfig, TrainConfig
+from model.errors import ModelError
+from model.evaluate import evaluate
+from model.experiments import CLIP_LENGTHS, EXPERIMENTS
+from model.initialise import build_network
+from model.results import describe_run, summarise, write_results
+
+SPLITS = {"T0": "train", "T1": "train", "V0": "validation", "X0": "test", "X1": "test"}
+N_FRAMES = 32
+
+
+def cut(entry: VideoEntry, subject: str, n_frames: int = N_FRAMES) -> VideoEntry:
+    part = slice(n_frames)
+    return replace(
+        entry,
+        id=f"{subject}-video",
+        subject=subject,
+        crops=list(entry.crops)[part],
+        **{
+            name: getattr(entry, name)[part]
+            for name in (
+                *("time_ns", "valence", "arousal", "face_source"),
+                *("landmarks_px", "T_crop_color"),
+            )
+        },
+    )
+
+
+@pytest.fixture
+def short_store(film_entry: VideoEntry, tmp_path: Path) -> Path:
+    path = tmp_path / "short.h5"
+    layout = StoreLayout(
+        modalities=("color", "depth", "thermal"), crop_px=32, clip_length=16, rate_hz=4.0
+    )
+    entries = [cut(film_entry, subject) for subject in SPLITS]
+    entries[-1] = cut(film_entry, "X1", N_FRAMES - 1)
+    write_store(path, entries, layout=layout, splits=SPLITS)
+    return path
+
+
+def test_clips_of_every_length_of_fig11_fit_videos_of_32_frames(
+    short_store: Path, tmp_path: Path
+) -> None:
+    experiment = EXPERIMENTS["fig11"]
+    small = {"width": 0.05, "input_px": 16, "fc_units": 4}
+    with open_store(short_store) as store:
+        plan = BenchmarkPlan(store, tmp_path, n_seeds=1, steps=1, settings=small)
+        rows = plan_rows(experiment, plan)
+        assert [row.specs[0].model.clip_length for row in rows] == list(CLIP_LENGTHS)
+        rows = (rows[0], rows[-1])
+        assert carry_out(rows, plan) == {}
+        table = make_table(experiment, rows, plan, {})
+        paths = draw_curve(experiment, table, rows, plan)
+    assert CLIP_LENGTHS[-1] == N_FRAMES
+    for row in table.rows:
+        assert len(row.scores["rmse"].known) == 1
+        told = "1 test videos are shorter than a clip or show no face: not scored" in row.note
+        assert told == (row.label == f"T = {N_FRAMES}")
+    assert all(path.stat().st_size > 1000 for path in paths.values())
+
+
+def test_videos_of_one_clip_have_no_mean_over_videos(short_store: Path, tmp_path: Path) -> None:
+    config = ModelConfig(
+        *("cnn3d", ("color",)),
+        input_px=16,
+        width=1 / 8,
+        clip_length=N_FRAMES,
+        normalisation="clip",
+    )
+    info = CheckpointInfo(config, TrainConfig(), "small", {}, "x", 0, {})
+    network = build_network(config, seed=0, initialisation="he")
+    with open_store(short_store) as store:
+        found = evaluate(network, info, store)
+        assert found.left_out == ("X1-video",)
+        assert found.n_clips == 1
+        mean, spread = found.over_videos("valence")
+        assert (mean["n"], mean["ccc"], spread["ccc"]) == (0, None, None)
+        summary = summarise(found, describe_run(info, Path("c")), split="test")
+        summary |= {"store": "s", "knock_out": None}
+        write_results(found, summary, tmp_path / "out", overwrite=False)
+        page = (tmp_path / "out" / "report.html").read_text()
+        assert "No video is longer than a clip" in page
+        assert "shorter than a clip or show no face: X1-video" in page
+        longer = replace(config, clip_length=48)
+        other = build_network(longer, seed=0, initialisation="he")
+        with pytest.raises(ModelError, match=r"no clip of 48 frames .* 2 videos") as error:
+            evaluate(other, replace(info, model=longer), store)
+    assert "shorter clips" in str(error.value.remedy)
