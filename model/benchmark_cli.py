@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    named = "".join(f"  {each.name:<10}{each.title}\n" for each in EXPERIMENTS.values())
+    named = "".join(f"  {each.name:<14}{each.title}\n" for each in EXPERIMENTS.values())
     parser = argparse.ArgumentParser(
         prog="mavfer-benchmark",
         description=__doc__,
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         choices=(*EXPERIMENTS, "all"),
         metavar="EXPERIMENT",
-        help="table3 to table10, fig7 to fig15, or all",
+        help="table3 to table10, fig7 to fig15, repairs, repairs-uran, or all",
     )
     parser.add_argument("--store", type=Path, required=True, help="clip store")
     parser.add_argument(

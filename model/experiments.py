@@ -1,4 +1,4 @@
-"""The tables and figures of the MRAN paper as named experiments.
+"""The tables and figures of the MRAN paper, and what it lacks, as named experiments.
 
 Data only: which networks a table needs, what the paper prints beside them, and which controls it
 lacks. Running them is `model.benchmark`.
@@ -157,6 +157,37 @@ def _sewa_rows() -> tuple[Row, ...]:
     return _beside(TABLE_9, ours)
 
 
+_PUBLISHED = {"upsampling": "deconvolution", "attention": "mean1", "initialisation": "xavier"}
+_REPAIRS = {
+    "bilinear upsampling": ("upsampling", "bilinear"),
+    "standardised attention": ("attention", "standardise"),
+    "He initialisation": ("initialisation", "he"),
+}
+"""What lets the attention branch learn, by name: field and value (docs/decisions/0061)."""
+
+
+def _repair_rows(
+    architecture: Architecture, modalities: tuple[str, ...], published: Published
+) -> tuple[Row, ...]:
+    """Return the branch as published, with each repair, with all, and with all but each.
+
+    Every row names all three fields, so that it is the same network at any scale.
+    """
+
+    def row(label: str, *repairs: str, figures: Published | None = None) -> Row:
+        fields = _PUBLISHED | dict(_REPAIRS[name] for name in repairs)
+        train = {"initialisation": fields.pop("initialisation")}
+        return Row(label, architecture, modalities, figures, fields, train, baseline=not repairs)
+
+    names = tuple(_REPAIRS)
+    return (
+        row("as published", figures=published),
+        *(row(f"{name} alone", name) for name in names),
+        row("all three repairs", *names),
+        *(row(f"without {out}", *(name for name in names if name != out)) for out in names),
+    )
+
+
 def _beside(published: Mapping[str, Published], ours: Mapping[str, Row]) -> tuple[Row, ...]:
     rows = []
     for label, figures in published.items():
@@ -227,5 +258,19 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment("fig13", "Attention of URAN", "attention", (_URAN,), published_on="RECOLA"),
         Experiment("fig14", "Traces of URAN", "traces", (_URAN,), published_on="RECOLA"),
         Experiment("fig15", "Traces of URAN", "traces", (_URAN,), published_on="SEWA"),
+        Experiment(
+            "repairs",
+            "Repairs of the attention branch, MRAN",
+            "table",
+            _repair_rows("mran", ALL, TABLE_4[ALL]),
+            knock_outs=True,
+        ),
+        Experiment(
+            "repairs-uran",
+            "Repairs of the attention branch, URAN on color",
+            "table",
+            _repair_rows("uran", ("color",), TABLE_4["color",]),
+            knock_outs=True,
+        ),
     )
 }
