@@ -18,7 +18,8 @@ _PENALTIES = tuple(10.0**power for power in range(-2, 7))
 class RidgeRegression(Network):
     """A linear map of the mean over a clip's frames, reduced to 24x24 pixels, clipped to [-1, 1].
 
-    `fit` solves it in closed form. Several modalities are stacked.
+    `fit` solves it in closed form. Several modalities are stacked, each with the same total
+    variance: the penalty does not favour the one with more channels.
 
     Attributes
     ----------
@@ -74,7 +75,8 @@ class RidgeRegression(Network):
         held_out : ((M, F), (M, K)), optional
             Features and gold of other subjects. Without it the middle penalty is taken.
         penalties : sequence of float
-            To choose from, relative to features of unit variance.
+            To choose from, where all modalities together have as much variance as features of
+            unit variance would.
 
         Returns
         -------
@@ -83,7 +85,7 @@ class RidgeRegression(Network):
         """
         x, y = features.double(), gold.double()
         mean, level = x.mean(0), y.mean(0)
-        sd = x.std(0, correction=0).clamp_min(1e-6)
+        sd = x.std(0, correction=0).clamp_min(1e-6) * self._block_sizes().to(x).sqrt()
         z = (x - mean) / sd
         # The smaller of the two equal systems: features by features or clips by clips.
         wide = z.shape[1] > z.shape[0]
@@ -108,3 +110,9 @@ class RidgeRegression(Network):
         self.linear.bias.copy_(level - mean @ weight)
         self.penalty = best
         return best
+
+    def _block_sizes(self) -> Tensor:
+        """Features of each feature's modality against the mean modality, (F,)."""
+        sizes = [CHANNELS[name] * self.side_px**2 for name in self.config.modalities]
+        mean = sum(sizes) / len(sizes)
+        return torch.cat([torch.full((size,), size / mean) for size in sizes])

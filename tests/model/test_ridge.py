@@ -63,3 +63,12 @@ def test_what_lies_in_the_mean_crop_is_found_and_scores_are_bounded() -> None:
 def test_categories_and_frames_are_refused() -> None:
     with pytest.raises(ModelError, match="no categories and no frames"):
         network(label="frames")
+
+
+def test_a_modality_of_three_channels_counts_no_more_than_one_of_one() -> None:
+    ridge = network(modalities=("color", "depth"))
+    depth = torch.randn(50, 24 * 24, generator=torch.Generator().manual_seed(2))
+    gold = depth[:, :1] / 10
+    ridge.fit(torch.cat([depth, depth, depth, depth], 1), gold, penalties=[100.0])
+    *color, of_depth = ridge.linear.weight.detach().split(24 * 24, 1)
+    torch.testing.assert_close(sum(color), of_depth)  # the same picture: half comes from each
