@@ -21,7 +21,8 @@ from .run_pool import fulfil_all
 from .run_spec import RunSpec, is_finished, steps_taken, with_seed
 
 Scale = Literal["small", "recommended", "paper"]
-_SMALL_STEPS = 300
+_SMALL_STEPS, _SMALL_CLIP_LENGTH = 500, 8
+"""Past the plateau of constant output, and 2 s of the simulated datasets' 4 frames a second."""
 OnSteps = Callable[[int, int, str], None]
 """Receives steps taken and to take, and how many runs are finished."""
 
@@ -183,11 +184,11 @@ def _plan_row(
 def _refined(
     model: ModelConfig, train: TrainConfig, row: Row, plan: BenchmarkPlan
 ) -> tuple[ModelConfig, TrainConfig]:
-    steps = plan.steps
-    if steps is None and plan.scale == "small":
-        steps = _SMALL_STEPS
+    steps, of_model = plan.steps, dict(row.model)
+    if plan.scale == "small":
+        steps = _SMALL_STEPS if steps is None else steps
+        of_model = {"clip_length": _SMALL_CLIP_LENGTH} | of_model
     of_train = dict(row.train) | ({} if steps is None else {"max_steps": steps})
-    of_model = dict(row.model)
     own = set(model.to_object())
     for name, value in plan.settings.items():
         (of_model if name in own else of_train)[name] = value
