@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from .benchmark_people import Runs, people_breakdowns
 from .face_regions import REGIONS
 from .learning_curves import PLATEAU, curve_of, plateau_left
 from .result_table import Breakdown, Spread, metric_name
 from .run_spec import RunScores
 
 _KNOCK_OUTS = "knock-out"
-
-Runs = Mapping[str, Sequence[RunScores]]
-"""By the label of the row, one run a seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,24 @@ class Headline:
         return None if value is None else float(value)
 
 
-def breakdowns(found: Runs, headline: Headline) -> tuple[Breakdown, ...]:
-    """Make every further table that the runs have something for."""
+def breakdowns(
+    found: Runs, headline: Headline, baseline: str | None = None
+) -> tuple[Breakdown, ...]:
+    """Make every further table that the runs have something for.
+
+    Parameters
+    ----------
+    found : Runs
+    headline : Headline
+    baseline : str, optional
+        Label of the row that the others are compared with.
+    """
     if not found:
         return ()
-    return (*_scores(found, headline), *_attention(found), _training(found, headline))
+    people: tuple[Breakdown, ...] = ()
+    if headline.metric == "ccc":
+        people = people_breakdowns(found, headline.output, baseline)
+    return (*_scores(found, headline), *people, *_attention(found), _training(found, headline))
 
 
 def _scores(found: Runs, headline: Headline) -> Iterable[Breakdown]:

@@ -82,7 +82,7 @@ def make_table(
         headline=headline.metric,
         rows=tuple(results),
         notes=_notes(experiment, plan, against),
-        breakdowns=breakdowns(labelled, headline),
+        breakdowns=breakdowns(labelled, headline, against),
     )
 
 

@@ -276,6 +276,10 @@ def _text(summary: dict[str, Any], files: dict[str, str]) -> list[str]:
             *([_row("video mean", entry["video_mean"])] if entry["video_mean"]["n"] else []),
             *([_row("video sd", entry["video_sd"])] if entry["video_mean"]["n"] else []),
         ]
+        if whole := entry["ccc_interval"].get("all"):
+            lines.append(
+                f"  CCC with other people: {whole['low']:.3f} to {whole['high']:.3f} (95 %)"
+            )
         if not entry["video_mean"]["n"]:
             lines.append("  no video is longer than a clip: no mean over videos")
         if after := entry.get("post_processed"):

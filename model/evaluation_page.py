@@ -96,6 +96,12 @@ def _scores(page: Page, summary: Mapping[str, Any]) -> None:
             rows.append(_row("post-processed, pooled", after["pooled"]))
             rows.append(_spread_row(after, "post-processed, mean ± sd over videos"))
         page.table([output, "RMSE", "CC", "CCC", "n"], rows)
+        if intervals := entry["ccc_interval"]:
+            told = "; ".join(
+                f"{name} {_shown(each['low'])} to {_shown(each['high'])}"
+                for name, each in intervals.items()
+            )
+            page.paragraph(f"95 % intervals of CCC, the people drawn anew 1000 times: {told}.")
         if not entry["video_mean"]["n"]:
             page.paragraph("No video is longer than a clip: there is no mean over videos.")
     if left := summary["videos_left_out"]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from annotation.bootstrap import Interval
+
 from .published import Published
 
 _SPECIAL = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "ε": r"$\epsilon$"}
@@ -95,7 +97,7 @@ class Breakdown:
     title : str
     text : str
         What is to be known about it.
-    figures : mapping of row label to mapping of column to Spread
+    figures : mapping of row label to mapping of column to Spread or Interval
         Rows without a figure are left out.
     metric : str or None
         What the figures are, in the CSV file; None: the headline.
@@ -110,7 +112,7 @@ class Breakdown:
     name: str
     title: str
     text: str
-    figures: Mapping[str, Mapping[str, Spread]]
+    figures: Mapping[str, Mapping[str, Spread | Interval]]
     metric: str | None = None
     first: str | None = None
     printed: bool = True
@@ -121,11 +123,13 @@ class Breakdown:
         """Columns that any row has, in the order in which they come."""
         return tuple(dict.fromkeys(name for row in self.figures.values() for name in row))
 
-    def cell(self, spread: Spread) -> str:
+    def cell(self, figure: Spread | Interval) -> str:
         """Return a figure as it is printed."""
+        if isinstance(figure, Interval):
+            return f"{figure.low:.3f} to {figure.high:.3f}"
         if not self.each:
-            return spread.text()
-        told = ["never" if value is None else f"{value:.0f}" for value in spread.values]
+            return figure.text()
+        told = ["never" if value is None else f"{value:.0f}" for value in figure.values]
         return told[0] if len(set(told)) == 1 else ", ".join(told)
 
 
@@ -162,8 +166,8 @@ class ResultTable:
                 "scores": {metric: spread.to_object() for metric, spread in row.scores.items()},
                 "breakdowns": {
                     part.name: {
-                        column: spread.to_object()
-                        for column, spread in part.figures[row.label].items()
+                        column: _object(figure)
+                        for column, figure in part.figures[row.label].items()
                     }
                     for part in self.breakdowns
                     if row.label in part.figures
@@ -211,7 +215,7 @@ def to_markdown(table: ResultTable) -> str:
 
 
 def to_csv(table: ResultTable) -> str:
-    """Return one row a network and figure: mean, sd, every seed, and the paper's figure.
+    """Return one row a network and figure: mean, sd, interval, every seed, the paper's figure.
 
     ``breakdown`` and ``column`` are empty in the main table.
     """
@@ -219,11 +223,18 @@ def to_csv(table: ResultTable) -> str:
     writer = csv.writer(out, lineterminator="\n")
     n_seeds = max((len(s.values) for r in table.rows for s in r.scores.values()), default=0)
     seeds = [f"seed_{number}" for number in range(n_seeds)]
-    writer.writerow(["row", "breakdown", "column", "metric", "paper", "mean", "sd", *seeds])
+    writer.writerow(
+        ["row", "breakdown", "column", "metric", "paper", "mean", "sd", "low", "high", *seeds]
+    )
 
-    def add(place: Sequence[str], spread: Spread | None, paper: str = "") -> None:
-        values = spread.values if spread else ()
-        figures = [_figure(spread.mean), _figure(spread.sd)] if spread else ["", ""]
+    def add(place: Sequence[str], figure: Spread | Interval | None, paper: str = "") -> None:
+        values: tuple[float | None, ...] = ()
+        figures = [""] * 4
+        if isinstance(figure, Interval):
+            figures[2:] = [_figure(figure.low), _figure(figure.high)]
+        elif figure is not None:
+            values = figure.values
+            figures[:2] = [_figure(figure.mean), _figure(figure.sd)]
         each = [_figure(value) for value in values] + [""] * (n_seeds - len(values))
         writer.writerow([*place, paper, *figures, *each])
 
@@ -235,9 +246,15 @@ def to_csv(table: ResultTable) -> str:
         if row.difference is not None:
             add((row.label, "", "", f"{table.headline}_difference"), row.difference)
         for part in table.breakdowns:
-            for column, spread in part.figures.get(row.label, {}).items():
-                add((row.label, part.name, column, part.metric or table.headline), spread)
+            for column, figure in part.figures.get(row.label, {}).items():
+                add((row.label, part.name, column, part.metric or table.headline), figure)
     return out.getvalue()
+
+
+def _object(figure: Spread | Interval) -> dict[str, Any]:
+    if isinstance(figure, Interval):
+        return {"low": figure.low, "high": figure.high, "level": figure.level}
+    return figure.to_object()
 
 
 def to_latex(table: ResultTable) -> str:

@@ -15,6 +15,7 @@ from .evaluation_page import evaluation_page
 from .figures import draw_attention, draw_confusion, draw_traces
 from .post_processing import FittedChain
 from .predictions_file import predictions_csv, predictions_table, write_parquet
+from .subject_bootstrap import ccc_intervals
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
@@ -61,9 +62,10 @@ def summarise(
     """Return the JSON object of ``metrics.json``.
 
     ``pooled`` is that of the first output; ``outputs`` holds, for each, ``pooled``,
-    ``video_mean`` and ``video_sd`` (over videos longer than a clip, of what is defined) and the
-    tables ``videos``, ``subjects`` and ``groups``; under ``post_processed`` the first three once
-    more, after the chain.
+    ``video_mean`` and ``video_sd`` (over videos longer than a clip, of what is defined),
+    ``ccc_interval`` (over subjects, of all frames and each group) and the tables ``videos``,
+    ``subjects`` and ``groups``; under ``post_processed`` the first three once more, after the
+    chain.
 
     Parameters
     ----------
@@ -74,6 +76,7 @@ def summarise(
     pooled, videos, subjects = evaluation.pooled(), evaluation.by_video(), evaluation.by_subject()
     groups = evaluation.by_group()
     processed = evaluation.post_processed(chain.chains) if chain else None
+    intervals = ccc_intervals(evaluation)
     outputs: dict[str, Any] = {}
     for output in evaluation.outputs:
         mean, spread = evaluation.over_videos(output)
@@ -81,6 +84,10 @@ def summarise(
             "pooled": pooled[output],
             "video_mean": mean,
             "video_sd": spread,
+            "ccc_interval": {
+                name: {"low": each.low, "high": each.high}
+                for name, each in intervals.get(output, {}).items()
+            },
             "subjects": {name: scores[output] for name, scores in subjects.items()},
             "videos": {name: scores[output] for name, scores in videos.items()},
             "groups": {

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from annotation.bootstrap import Interval
 from model.experiments import EXPERIMENTS
 from model.published import TABLE_4
 from model.result_table import (
@@ -38,6 +39,12 @@ def small_table() -> ResultTable:
                 {"a & b": {"guides=zero": Spread((0.1, None, 0.3))}},
                 first="as trained",
             ),
+            Breakdown(
+                "people",
+                "CCC with other test people",
+                "",
+                {"color": {"all": Interval(0.41, 0.62, 0.95, 20, 1000, 0)}},
+            ),
             Breakdown("hidden", "in files only", "", {"color": {"x": color}}, printed=False),
         ),
     )
@@ -63,6 +70,7 @@ def test_tables_say_the_same_in_three_formats() -> None:
     assert "- later: not run: why" in markdown
     assert "| control: a & b | 0.550 ± 0.095 | 0.200 ± 0.141 |" in markdown
     assert "in files only" not in markdown
+    assert "| color | 0.410 to 0.620 |" in markdown
     rows = list(csv.DictReader(to_csv(table).splitlines()))
     assert rows[0] == {
         "row": "color",
@@ -72,13 +80,21 @@ def test_tables_say_the_same_in_three_formats() -> None:
         "paper": "0.486",
         "mean": "0.50000",
         "sd": "0.10000",
+        "low": "",
+        "high": "",
         "seed_0": "0.40000",
         "seed_1": "0.50000",
         "seed_2": "0.60000",
     }
-    assert rows[1]["breakdown"] == "hidden"
-    assert (rows[4]["breakdown"], rows[4]["column"]) == ("knock-out", "guides=zero")
-    assert rows[4]["seed_1"] == ""
+    assert [row["breakdown"] for row in rows[:4]] == ["", "people", "hidden", ""]
+    assert [rows[1][name] for name in ("mean", "low", "high", "seed_0")] == [
+        *("", "0.41000", "0.62000", "")
+    ]
+    assert (rows[5]["breakdown"], rows[5]["column"]) == ("knock-out", "guides=zero")
+    assert rows[5]["seed_1"] == ""
+    assert table.to_object()[0]["breakdowns"]["people"] == {
+        "all": {"low": 0.41, "high": 0.62, "level": 0.95}
+    }
     latex = to_latex(table)
     assert r"control: a \& b & -- & 0.550 $\pm$ 0.095" in latex
     assert latex.count(r"\\") == 4
