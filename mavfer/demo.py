@@ -12,7 +12,7 @@ from capture import terminal
 from capture.files import write_text_atomic
 
 from .demo_report import write_report
-from .demo_stages import StageRunner
+from .stages import StageRunner
 
 _BOARD_HOLD_S = 0.8
 _COHORT_SPLIT = "0.7,0.1,0.2"

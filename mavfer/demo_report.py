@@ -12,8 +12,8 @@ from capture.files import write_text_atomic
 from capture.report_page import Page
 from capture.session import Session, open_session
 
-from .demo_stages import StageResult
 from .report_figures import contact_sheet, label_figure, synchronisation_figure
+from .stages import StageResult
 from .truth_scores import truth_scores
 
 _LEAD = (

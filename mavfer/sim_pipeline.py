@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .demo_stages import StageResult, StageRunner
 from .sim_presets import Preset
+from .stages import StageResult, StageRunner
 
 _ANEW = "--overwrite"
 _N_RATERS = 3

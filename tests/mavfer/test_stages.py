@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mavfer.demo_stages import StageError, StageRunner
+from mavfer.stages import StageError, StageRunner
 
 
 def runner(folder, lines, plan=None):
