@@ -11,11 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from .config import CHANNELS, ModelConfig
+from .count_cache import CountCache
 from .frames import FrameNetwork
 from .khorrami import grey
-from .lgbp_top import N_FEATURES, gabor_bank, lgbp_top
+from .lgbp_top import N_FEATURES, gabor_bank, shares, window_counts
 
 _N_COMPONENTS = 84
+KNOWN_COUNTS = CountCache(2**30)
+"""Of this process: training, evaluation and the next run see the same clips."""
 
 
 class LgbpTopNetwork(FrameNetwork):
@@ -40,7 +43,9 @@ class LgbpTopNetwork(FrameNetwork):
         grey_images = grey(images) if CHANNELS[self.config.target] > 1 else images
         # Patterns compare neighbours: half precision would make ties of differences.
         with torch.autocast(images.device.type, enabled=False):
-            described = lgbp_top(grey_images.to(self.bank.dtype), self.bank)
+            known = grey_images.to(self.bank.dtype)
+            counts = KNOWN_COUNTS.counts(known, lambda clip: window_counts(clip, self.bank))
+            described = shares(counts, known.dtype)
         features: Tensor = self.components(described)
         return features
 

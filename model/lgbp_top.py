@@ -91,14 +91,15 @@ def binary_patterns(volume: Tensor) -> Tensor:
     timed = torch.cat([volume[:1], volume, volume[-1:]])
     padded = functional.pad(timed, (1, 1, 1, 1), mode="replicate")
     bins = torch.tensor(_BINS, device=volume.device)
+    # Bytes until the end: whole words would be most of the time.
     planes = []
     for first, second in _PLANES:
-        codes = torch.zeros(volume.shape, dtype=torch.int64, device=volume.device)
+        codes = torch.zeros(volume.shape, dtype=torch.uint8, device=volume.device)
         for bit, (a, b) in enumerate(_NEIGHBOURS):
             shift = {_TIME: 0, _ROW: 0, _COLUMN: 0} | {first: a, second: b}
-            codes |= (_shifted(padded, volume, shift) >= volume).long() << bit
-        planes.append(bins[codes])
-    return torch.stack(planes)
+            codes |= (_shifted(padded, volume, shift) >= volume).to(torch.uint8) << bit
+        planes.append(codes)
+    return bins[torch.stack(planes).long()]
 
 
 def _shifted(padded: Tensor, volume: Tensor, shift: dict[int, int]) -> Tensor:
@@ -129,8 +130,8 @@ def histograms(patterns: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def lgbp_top(clip: Tensor, bank: Tensor) -> Tensor:
-    """Describe each frame of a clip by the window of five frames around it.
+def window_counts(clip: Tensor, bank: Tensor) -> Tensor:
+    """Count the patterns in the window of five frames around each frame of a clip.
 
     Parameters
     ----------
@@ -141,17 +142,30 @@ def lgbp_top(clip: Tensor, bank: Tensor) -> Tensor:
 
     Returns
     -------
-    (T, 50976) of the clip's dtype
-        Plane, filter, block and bin, in this order; the bins of a block sum to 1.
+    (T, 50976) int64
+        Plane, filter, block and bin, in this order.
     """
     counts = histograms(binary_patterns(gabor_magnitudes(clip, bank)))
     steps = len(counts)
     sums = torch.cat([torch.zeros_like(counts[:1]), counts.cumsum(0)])
     centre = torch.arange(steps, device=clip.device)
-    windows = (
+    windows: Tensor = (
         sums[(centre + _WINDOW_REACH + 1).clamp(max=steps)]
         - sums[(centre - _WINDOW_REACH).clamp(min=0)]
     )
-    cells = torch.unflatten(windows, 1, (-1, N_BINS)).to(clip.dtype)
-    shares: Tensor = (cells / cells.sum(-1, keepdim=True)).flatten(1)
-    return shares
+    return windows
+
+
+def shares(counts: Tensor, dtype: torch.dtype) -> Tensor:
+    """Divide `window_counts` by block, so that its bins sum to 1: (T, 50976) of `dtype`."""
+    cells = torch.unflatten(counts, 1, (-1, N_BINS)).to(dtype)
+    divided: Tensor = (cells / cells.sum(-1, keepdim=True)).flatten(1)
+    return divided
+
+
+def lgbp_top(clip: Tensor, bank: Tensor) -> Tensor:
+    """Describe each frame of a clip by the window of five frames around it, (T, 50976).
+
+    Parameters are those of `window_counts`; the result has the clip's dtype.
+    """
+    return shares(window_counts(clip, bank), clip.dtype)

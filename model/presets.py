@@ -73,6 +73,9 @@ def _as_published(model: ModelConfig) -> tuple[ModelConfig, TrainConfig]:
         model = replace(model, recurrent_units=100, recurrent_layers=3, label="last")
     if name in ("vgg_face_lstm", "affwildnet"):
         model = replace(model, fc_units=4096)
+    if name.startswith("lgbp_top"):
+        # Gain and offset do not change these features, but would make every clip a new one.
+        train = replace(train, contrast_jitter=0.0, color_jitter=0.0)
     if name == "affwildnet":
         model = replace(model, backbone_px=96)
         train = replace(train, loss="ccc")

@@ -1,12 +1,18 @@
 """LGBP-TOP against loops over pixels, and in cases whose answer is known."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from mavfer.store import ClipStore
+from model.count_cache import CountCache
+from model.data import ClipDataset
+from model.lgbp_network import KNOWN_COUNTS
 from model.lgbp_top import (
     BLOCKS,
     N_BINS,
@@ -17,7 +23,10 @@ from model.lgbp_top import (
     gabor_magnitudes,
     histograms,
     lgbp_top,
+    window_counts,
 )
+from model.presets import preset
+from model.train import TrainPlan, train
 
 AROUND = [(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)]
 
@@ -131,3 +140,56 @@ def test_a_frame_is_described_by_the_five_around_it() -> None:
     # Frame 8 reaches 7 through the planes of time, and their windows reach 5 and 6.
     assert difference[:5].max() == 0
     assert (difference[5:] > 0).all()
+
+
+def test_counts_are_made_once_of_each_clip_and_of_its_mirror_image() -> None:
+    clip = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(2))
+    bank = gabor_bank().float()
+    calls = []
+
+    def count(clip: Tensor) -> Tensor:
+        calls.append(clip)
+        return window_counts(clip, bank)
+
+    cache = CountCache(2**20)
+    first = cache.counts(clip, count)
+    assert torch.equal(cache.counts(clip.clone(), count), first)
+    assert torch.equal(cache.counts(clip.flip(-1), count), window_counts(clip.flip(-1), bank))
+    assert not torch.equal(cache.counts(clip.flip(-1), count), first)
+    assert cache.counts(clip[:2], count).shape == (2, N_FEATURES)
+    assert len(calls) == 3
+    assert cache.hits == 2
+
+
+def test_the_oldest_counts_go_when_room_is_short_and_large_ones_are_not_kept() -> None:
+    calls = []
+
+    def count(clip: Tensor) -> Tensor:
+        calls.append(float(clip[0]))
+        return clip.long().repeat(10)
+
+    cache = CountCache(2 * 10 * 2)  # two results of ten numbers
+    for value in (1, 2, 1, 3, 1, 3):
+        assert cache.counts(torch.tensor([float(value)]), count).tolist() == [value] * 10
+    assert calls == [1, 2, 3, 1]
+    for _ in range(2):
+        assert cache.counts(torch.tensor([70_000.0]), count).tolist() == [70_000] * 10
+    assert calls[4:] == [70_000, 70_000]
+
+
+def test_training_counts_no_clip_twice(store: ClipStore, tmp_path: Path) -> None:
+    model, train_config = preset("small", architecture="lgbp_top_lstm", modalities=("color",))
+    assert (train_config.contrast_jitter, train_config.color_jitter) == (0, 0)
+    model = replace(model, input_px=16, clip_length=4)
+    train_config = replace(train_config, max_steps=2, batch_size=2, validate_every=2)
+    plan = TrainPlan(model, train_config, "small", torch.device("cpu"))
+    train(store, tmp_path / "one", plan)
+    before = KNOWN_COUNTS.hits
+    train(store, tmp_path / "two", plan)
+    validation = ClipDataset(store, model, split="validation", stride_frames=4, min_valid_share=0.5)
+    assert len(validation)
+    assert KNOWN_COUNTS.hits - before == 2 * 2 + len(validation)
+    one, two = (
+        (tmp_path / name / "checkpoint.safetensors").read_bytes() for name in ("one", "two")
+    )
+    assert one == two
