@@ -4,12 +4,13 @@ The commands are those of a real dataset, each in a process of its own; `StageRu
 what is done.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .sim_presets import Preset
-from .stages import StageResult, StageRunner
+from .stages import STATE_FILE, StageResult, StageRunner
 
 _ANEW = "--overwrite"
 _N_RATERS = 3
@@ -43,6 +44,15 @@ def simulate_preset(
     stage("labels", f"{_N_RATERS} raters a session, fused to gold labels", work.labels)
     stage("build", "Find faces, align, crop every modality", work.build)
     return runner.stages
+
+
+def dataset_of(store: Path) -> str | None:
+    """Name the preset and version that a store was made from; None where it lies elsewhere."""
+    try:
+        plan = json.loads((store.parent / STATE_FILE).read_text(encoding="utf-8"))["plan"]
+        return f"{plan['preset']} {plan['version']}" if store.stem == plan["preset"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 class _Work:

@@ -17,7 +17,7 @@ from typing import Any
 from capture.errors import MavferError
 from capture.files import write_text_atomic
 
-_STATE_FILE = "stages.json"
+STATE_FILE = "stages.json"
 _STATE_VERSION = 1
 _ERROR_TAIL_LINES = 15
 
@@ -146,7 +146,7 @@ class StageRunner:
         return results
 
     def _load(self) -> None:
-        path = self._folder / _STATE_FILE
+        path = self._folder / STATE_FILE
         if not path.exists():
             if any(self._folder.iterdir()):
                 raise StageError(
@@ -187,7 +187,7 @@ class StageRunner:
             },
         }
         text = json.dumps(state, indent=1)
-        write_text_atomic(self._folder / _STATE_FILE, text, overwrite=True)
+        write_text_atomic(self._folder / STATE_FILE, text, overwrite=True)
 
 
 def _parse(output: str, script: str) -> dict[str, Any]:

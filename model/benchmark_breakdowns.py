@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .benchmark_people import Runs, people_breakdowns
+from .cost import multiplications
 from .face_regions import REGIONS
 from .learning_curves import PLATEAU, curve_of, plateau_left
 from .result_table import Breakdown, Spread, metric_name
@@ -155,7 +156,11 @@ def _training(found: Runs, headline: Headline) -> Breakdown:
     """Tell what training each row took, and when it began to say something."""
     figures: dict[str, dict[str, Spread]] = {}
     for label, runs in found.items():
-        own = {"parameters": _facts(runs, "n_parameters")}
+        counted = multiplications(runs[0].spec.model) / 1e6
+        own = {
+            "parameters": _facts(runs, "n_parameters"),
+            "multiplications, M": Spread((counted,) * len(runs)),
+        }
         if not runs[0].spec.model.facts.closed_form:
             curves = (
                 [] if headline.metric != "ccc" else [curve_of(r, headline.output) for r in runs]
@@ -167,7 +172,8 @@ def _training(found: Runs, headline: Headline) -> Breakdown:
     return Breakdown(
         "training",
         "Training",
-        f"Steps, seed by seed. The plateau of constant output is left with the first validation "
+        "Multiplications are of one clip, in millions. Steps are told seed by seed. The plateau "
+        "of constant output is left with the first validation "
         f"CCC above {PLATEAU}; the best step is the one that is scored.",
         figures,
         metric="training",

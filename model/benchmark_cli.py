@@ -13,6 +13,7 @@ from .experiments import EXPERIMENTS
 
 if TYPE_CHECKING:
     from .benchmark import BenchmarkPlan
+    from .benchmark_outcome import Outcome
     from .experiments import Experiment
 
 _EPILOG = """\
@@ -103,6 +104,12 @@ def _parser() -> argparse.ArgumentParser:
         help="also write a page with figures, pictures and how they were made, as docs/results",
     )
     parser.add_argument(
+        "--leaderboard",
+        type=Path,
+        metavar="FILE",
+        help="also put the rows into this leaderboard, as docs/results/leaderboard.csv",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="only say which runs are there and which are not"
     )
     terminal.add_common_options(parser)
@@ -191,7 +198,41 @@ def _carry_out(
         page = publish(outcome, plan, args.publish, command=_command(experiment.name, args))
         facts["page"] = str(page)
         lines.append(f"page: {page}")
+    if args.leaderboard is not None:
+        rows_added = _add_to_leaderboard(outcome, plan, args.leaderboard)
+        facts["leaderboard"] = {"file": str(args.leaderboard), "rows": rows_added}
+        lines.append(f"leaderboard: {rows_added} rows in {args.leaderboard}")
     return facts, lines
+
+
+def _add_to_leaderboard(outcome: "Outcome", plan: "BenchmarkPlan", path: Path) -> int:
+    from mavfer.sim_pipeline import dataset_of
+
+    from .benchmark_tables import read_runs
+    from .errors import ModelError
+    from .own_rows import add_rows, own_row
+
+    if outcome.table is None or outcome.experiment.categorical:
+        return 0
+    dataset = dataset_of(plan.store.path)
+    if dataset is None:
+        raise ModelError(
+            f"{plan.store.path} is no store of a simulated dataset, where it was made",
+            remedy="mavfer simulate --preset makes one",
+        )
+    rows = [
+        own_row(
+            outcome.rows[number],
+            runs,
+            plan.store,
+            output=plan.output,
+            table=outcome.experiment.name,
+            dataset=dataset,
+        )
+        for number, runs in read_runs(outcome.rows, plan, outcome.failures).items()
+    ]
+    add_rows(path, rows)
+    return len(rows)
 
 
 def _command(name: str, args: argparse.Namespace) -> str:

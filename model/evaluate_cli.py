@@ -15,6 +15,8 @@ examples:
   mavfer-evaluate runs/mran store.h5 --knockout guides=shuffle -o evaluation/shuffled
   mavfer-evaluate runs/mran store.h5 --controls --groups sessions.csv
   mavfer-evaluate --predictions theirs.parquet --store store.h5 -o evaluation/theirs
+  mavfer-evaluate --predictions s0.parquet --predictions s1.parquet --predictions s2.parquet \
+    --store mavfer-sim-small.h5 -o evaluation/theirs --row "Their network"
   mavfer-evaluate --video interview.mp4 --run runs/uran
   mavfer-evaluate --live tcp://127.0.0.1:5570 --run runs/uran
 
@@ -83,7 +85,15 @@ def _parser() -> argparse.ArgumentParser:
         "--no-post-processing", action="store_true", help="no smoothing, centring and scaling"
     )
     parser.add_argument(
-        "--predictions", type=Path, metavar="FILE", help="score this Parquet or CSV file instead"
+        "--predictions",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="score this Parquet or CSV file instead; several times, with --row: one a seed",
+    )
+    parser.add_argument(
+        "--row", metavar="NAME", help="--predictions: also make a row of the leaderboard"
     )
     parser.add_argument(
         "--video", type=Path, metavar="FILE", help="predict on a film (runs that see color only)"
@@ -110,11 +120,15 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     if args.batch_size < 1:
         raise ModelError(f"--batch-size is {args.batch_size}, expected at least 1")
-    asked = [name for name in ("predictions", "video", "live") if getattr(args, name) is not None]
+    asked = [name for name in ("predictions", "video", "live") if getattr(args, name)]
     if len(asked) > 1:
         raise ModelError(f"--{' and --'.join(asked)} at once", remedy="choose one")
     if args.predictions:
-        return _evaluate_foreign(args)
+        from .foreign_cli import evaluate_predictions
+
+        return evaluate_predictions(args, _text)
+    if args.row is not None:
+        raise ModelError("--row is about --predictions", remedy="name their files")
     args.run = _one_of(args.run, args.named_run, "RUN", "name a run folder")
     if args.video or args.live:
         if args.store or args.named_store:
@@ -220,37 +234,6 @@ def _default_output(args: argparse.Namespace, knock_out: str) -> Path:
     folder: Path = args.run if args.run.is_dir() else args.run.parent
     spoiled = "".join(f"-{word}" for word in knock_out.split(",") if word)
     return folder / "evaluation" / f"{args.split}{spoiled}"
-
-
-def _evaluate_foreign(args: argparse.Namespace) -> int:
-    from mavfer.store import open_store
-
-    from .errors import ModelError
-    from .foreign import evaluate_foreign
-    from .groups import read_groups
-    from .predictions_file import read_predictions
-    from .results import check_output, summarise, write_results
-
-    if args.run is not None and args.store is None and args.named_store is None:
-        args.run, args.store = None, args.run  # the only argument can only be the store
-    if args.run is not None or args.named_run is not None:
-        raise ModelError("--predictions and a run at once", remedy="choose one")
-    if args.knockout or args.controls:
-        raise ModelError("predictions have no inputs to knock out")
-    args.store = _one_of(args.store, args.named_store, "STORE", "name it with --store")
-    if args.output is None:
-        raise ModelError("--predictions: where to?", remedy="name a folder with -o")
-    check_output(args.output, overwrite=args.overwrite)
-    predictions = read_predictions(args.predictions)
-    with open_store(args.store) as store:
-        groups = read_groups(args.groups, store) if args.groups else {}
-        evaluation = evaluate_foreign(predictions, store, split=args.split, groups=groups)
-    facts = {"checkpoint": None, "model": args.predictions.name, "modalities": [], "preset": None}
-    summary = summarise(evaluation, facts, split=args.split)
-    summary |= {"store": str(args.store), "knock_out": None}
-    files = write_results(evaluation, summary, args.output, overwrite=args.overwrite)
-    terminal.print_result(args, summary | files, _text(summary, files))
-    return terminal.EXIT_OK
 
 
 def _text(summary: dict[str, Any], files: dict[str, str]) -> list[str]:

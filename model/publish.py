@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from capture.files import write_text_atomic
+from mavfer.sim_pipeline import dataset_of
 from mavfer.splits import SPLITS
 from mavfer.store import ClipStore
 
@@ -15,6 +16,7 @@ from .benchmark import BenchmarkPlan, PlannedRow
 from .benchmark_outcome import Outcome
 from .benchmark_tables import read_runs
 from .errors import ModelError
+from .leaderboard import gold_fingerprint
 from .made_with import made_with
 from .result_table import to_markdown
 
@@ -90,8 +92,11 @@ def _data(store: ClipStore) -> dict[str, str]:
     people = ", ".join(
         f"{len({v.subject for v in videos if v.split == split})} {split}" for split in SPLITS
     )
+    dataset = dataset_of(store.path)
     return {
+        **({"dataset": dataset} if dataset else {}),
         "store": f"{store.path.name}, fingerprint `{store.fingerprint}`",
+        "gold labels": f"`{gold_fingerprint(store)}`",
         "people": people,
         "videos": f"{len(videos)}, {sum(v.n_frames for v in videos)} frames",
     }

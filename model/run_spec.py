@@ -86,12 +86,15 @@ class RunScores:
         every clip) …
     metrics : sequence of mapping
         Lines of ``metrics.jsonl``, one a validation.
+    predictions : Path
+        Parquet file of every frame of the split, as trained.
     """
 
     spec: RunSpec
     evaluations: Mapping[str, Mapping[str, Any]]
     facts: Mapping[str, Any]
     metrics: Sequence[Mapping[str, Any]]
+    predictions: Path
 
 
 def is_finished(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> bool:
@@ -194,7 +197,8 @@ def read_scores(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> RunScor
     folder = spec.folder(root)
     found = {k: read_evaluation(evaluation_path(folder, spec.split, k)) for k in knock_outs}
     facts = json.loads((folder / _FINISHED).read_text(encoding="utf-8"))
-    return RunScores(spec, found, facts, RunFolder(folder).metrics())
+    predictions = evaluation_path(folder, spec.split, "").with_suffix(".parquet")
+    return RunScores(spec, found, facts, RunFolder(folder).metrics(), predictions)
 
 
 def evaluate_again(spec: RunSpec, root: Path) -> Evaluation:

@@ -135,7 +135,9 @@ def test_lights_that_change_within_a_video_stand_beside_a_table(
     assert (light.name, light.columns) == ("light", ("dim", "side"))
     assert spoiled.name == "knock-out"
     assert attention.columns == ("mouth", "eyes", "nose", "rim", "contrast", "between clips")
-    assert training.columns == ("parameters", "left the plateau at", "best step", "steps")
+    assert training.columns == (
+        *("parameters", "multiplications, M", "left the plateau at", "best step", "steps"),
+    )
     told = training.figures["+ temporal decoder"]
     assert training.cell(told["left the plateau at"]) == "never"
     assert training.cell(told["steps"]) == "1"

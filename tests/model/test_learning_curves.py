@@ -11,7 +11,7 @@ from model.run_spec import RunScores, RunSpec
 
 def finished(metrics: list[dict]) -> RunScores:
     spec = RunSpec(Path("s.h5"), "f", ModelConfig("uran", ("color",)), TrainConfig(), "small")
-    return RunScores(spec, {}, {}, metrics)
+    return RunScores(spec, {}, {}, metrics, Path("p.parquet"))
 
 
 def test_the_plateau_ends_with_the_first_validation_above_it() -> None:

@@ -115,7 +115,7 @@ def test_rows_get_intervals_of_their_own_and_against_the_baseline() -> None:
             name: {"subject_moments": subject_moments(made_evaluation(number, 6))}
             for name, number in (("", seed), ("color=blank", spoiled))
         }
-        return RunScores(spec, evaluations, {}, [])
+        return RunScores(spec, evaluations, {}, [], Path("p.parquet"))
 
     runs = {"color": [run(1, 1), run(2, 2)], "other": [run(3, 5), run(4, 6)]}
     whole, against, spoiled = people_breakdowns(runs, "valence", "color")
