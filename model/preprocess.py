@@ -19,6 +19,8 @@ _DEPTH_SCALE_MM = 20.0
 _THERMAL_LIMITS_K = (-6.0, 4.0)
 _THERMAL_SCALE_K = 1.5
 _SMALLEST_SD = 1e-3
+_SMALLEST_COLOR_SD = 4.0
+"""Of 255: below, a clip holds noise, which must not come out as large as a face."""
 
 Stats = Mapping[str, Mapping[str, Any]]
 """``{modality: {"mean": [...], "std": [...]}}`` in stored units, as a clip store gives it."""
@@ -86,9 +88,9 @@ def _by_store(values: Tensor, stats: Stats, modality: str) -> Tensor:
 
 
 def _by_clip(values: Tensor) -> Tensor:
-    """Give each channel of each clip mean 0 and sd 1: a dark clip spans the range of a lit one."""
+    """Give each channel of each clip mean 0 and sd 1: a dim clip spans the range of a lit one."""
     sd, mean = torch.std_mean(values, (0, 3, 4), correction=0, keepdim=True)
-    return (values - mean) / sd.clamp_min(_SMALLEST_SD)
+    return (values - mean) / sd.clamp_min(_SMALLEST_COLOR_SD)
 
 
 def _relative_to_face(values: Tensor, valid: Tensor, modality: str) -> Tensor:

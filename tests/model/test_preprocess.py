@@ -63,6 +63,13 @@ def test_clip_normalisation_of_color_forgets_the_light() -> None:
     torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
+def test_the_noise_of_a_dark_clip_stays_smaller_than_a_face() -> None:
+    rng = np.random.default_rng(1)
+    noise = torch.from_numpy(rng.integers(0, 4, (2, 3, 32, 32, 3), dtype=np.uint8))
+    other = prepare({**crops(), "color": noise}, config("clip", 32), {})["color"]
+    assert other.std().item() == pytest.approx(noise.float().std().item() / 4, rel=0.01)
+
+
 def test_depth_counts_towards_the_camera_from_the_face_and_is_clipped() -> None:
     raw = crops()
     raw["depth"] = torch.full((2, 3, 32, 32), 800, dtype=torch.int32)
