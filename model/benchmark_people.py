@@ -27,7 +27,7 @@ def people_breakdowns(found: Runs, output: str, baseline: str | None) -> tuple[B
         return [part[group] for part in parts if group in part]
 
     def groups(label: str) -> list[str]:
-        return list(found[label][0].evaluations[""]["subject_moments"][output])
+        return sorted(found[label][0].evaluations[""]["subject_moments"][output])
 
     whole = {
         label: {

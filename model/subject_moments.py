@@ -25,7 +25,7 @@ def subject_moments(evaluation: Evaluation) -> dict[str, dict[str, dict[str, lis
             for name in sorted(set(names.tolist()) - {""}):
                 parts.setdefault(f"{group} {name}", []).append(video.frames(names == name))
     return {
-        output: {key: _by_subject(videos, k) for key, videos in parts.items()}
+        output: {key: _by_subject(videos, k) for key, videos in sorted(parts.items())}
         for k, output in enumerate(evaluation.outputs)
     }
 
@@ -45,8 +45,8 @@ def _moments(predicted: NDArray[np.floating], gold: NDArray[np.floating]) -> NDA
 
 
 def ccc_of_moments(moments: NDArray[np.float64]) -> NDArray[np.float64]:
-    """CCC (population moments) of summed moments (…, 6); NaN where undefined."""
-    n, sum_p, sum_g, sum_pp, sum_gg, sum_pg = np.moveaxis(moments, -1, 0)
+    """CCC (population moments) of summed moments, (6,) or (N, 6); NaN where undefined."""
+    n, sum_p, sum_g, sum_pp, sum_gg, sum_pg = moments.T
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_p, mean_g = sum_p / n, sum_g / n
         spread = sum_pp / n - mean_p**2 + sum_gg / n - mean_g**2 + (mean_p - mean_g) ** 2

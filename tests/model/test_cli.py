@@ -263,7 +263,7 @@ def test_ridge_is_solved_not_trained(
     store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    options = ["--model", "ridge", "--quiet", "--json", "--threads", "1"]
+    options = ["--model", "ridge", "--set", "input_px=32", "--quiet", "--json", "--threads", "1"]
     assert train_cli.main([str(store_path), "-o", str(run), *options]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["stopped"] == "fitted"
