@@ -18,7 +18,8 @@ examples:
   mavfer-evaluate --predictions s0.parquet --predictions s1.parquet --predictions s2.parquet \
     --store mavfer-sim-small.h5 -o evaluation/theirs --row "Their network"
   mavfer-evaluate --video interview.mp4 --run runs/uran
-  mavfer-evaluate --live tcp://127.0.0.1:5570 --run runs/uran
+  mavfer-evaluate --live sessions/20260304-101500_S01 --run runs/uran
+  mavfer-evaluate --live tcp://10.0.0.2:5570 --keys keys --run runs/uran
 
 Clips overlap by half; a frame's prediction is the mean over the clips that hold it. Moments are
 population moments. `pooled` takes all frames of the split together: the headline.
@@ -100,8 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--live",
-        metavar="ADDRESS",
-        help="predict on what the daemon at tcp://host:port shows while it records",
+        metavar="WHERE",
+        help="predict on what a session shows while it records: its folder, or tcp://host:port of "
+        "a daemon",
     )
     parser.add_argument("--keys", type=Path, metavar="DIR", help="--live beyond this machine")
     parser.add_argument(

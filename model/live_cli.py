@@ -22,12 +22,12 @@ def predict_live(args: argparse.Namespace) -> int:
     import numpy as np
 
     from capture.keys import Keys
-    from capture.preview_feed import PreviewFeed
 
     from .checkpoint import load_checkpoint
     from .device import chosen_device
     from .errors import ModelError
     from .live import LiveWindow
+    from .live_source import open_feed
     from .run_folder import CHECKPOINT
 
     if args.knockout or args.controls or args.groups or args.output:
@@ -39,7 +39,7 @@ def predict_live(args: argparse.Namespace) -> int:
     network, info = load_checkpoint(run / CHECKPOINT if run.is_dir() else run, device=device)
     window = LiveWindow(network, info)
     keys = Keys.load(args.keys, "controller") if args.keys else None
-    with PreviewFeed(args.live, keys=keys) as feed:
+    with open_feed(args.live, keys) as feed:
         if not args.quiet:
             sys.stderr.write(
                 f"scores are about the last {window.window_s:g} s, so they are late by that "

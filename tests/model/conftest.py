@@ -9,6 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from capture.simulation.rig import SimulatedRig
+from capture.simulation.scene import SubjectScene
 from mavfer.store import ClipStore, open_store
 from mavfer.store_assembly import write_store
 from mavfer.store_writer import FrameCrops, StoreLayout, VideoEntry
@@ -136,3 +138,10 @@ def store(store_path: Path) -> Iterator[ClipStore]:
     """Open the drawn store."""
     with open_store(store_path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def faces(small_rig: SimulatedRig) -> list[NDArray[np.uint8]]:
+    """Ten color pictures (H, W, 3) BGR of a virtual subject, four a second."""
+    scene = SubjectScene(small_rig, subject_seed=2, rate_hz=4.0)
+    return [scene.moment(index).images["color"] for index in range(10)]
