@@ -64,6 +64,11 @@ def contact_sheet(store: ClipStore, video_ids: Sequence[str] | None = None) -> P
     )
 
 
+def moment_picture(store: ClipStore, video_id: str, row: int) -> Picture:
+    """Draw the crops of one moment side by side, (H, W, 3) uint8 RGB."""
+    return np.concatenate(_moment_pictures(store, video_id, row), axis=1)
+
+
 def depth_picture(crop_mm: NDArray[np.uint16]) -> Picture:
     """Color a depth crop (H, W) round its median: near is yellow, invalid black; RGB."""
     valid = crop_mm > 0
@@ -80,19 +85,25 @@ def thermal_picture(crop_counts: NDArray[np.uint16]) -> Picture:
     return _colored(warmth, valid, cv2.COLORMAP_INFERNO)
 
 
+def _moment_pictures(store: ClipStore, video_id: str, row: int) -> list[Picture]:
+    pictures = []
+    for modality in store.modalities:
+        crop = store.read(video_id, row, 1, modality)[0]
+        if modality == "color":
+            pictures.append(cast(Picture, crop).copy())
+        elif modality == "depth":
+            pictures.append(depth_picture(cast(NDArray[np.uint16], crop)))
+        else:
+            pictures.append(thermal_picture(cast(NDArray[np.uint16], crop)))
+    return pictures
+
+
 def _video_row(store: ClipStore, video_id: str) -> Picture:
     video = store.videos[video_id]
     faces = store.valid(video_id)["face"]
     cells = []
     for row in _spread(video.n_frames, _MOMENTS_PER_VIDEO):
-        for modality in store.modalities:
-            crop = store.read(video_id, row, 1, modality)[0]
-            if modality == "color":
-                picture = cast(Picture, crop).copy()
-            elif modality == "depth":
-                picture = depth_picture(cast(NDArray[np.uint16], crop))
-            else:
-                picture = thermal_picture(cast(NDArray[np.uint16], crop))
+        for picture in _moment_pictures(store, video_id, row):
             if not faces[row]:
                 cv2.rectangle(picture, (0, 0), (store.crop_px - 1,) * 2, (220, 40, 40), 2)
             cells.append(np.pad(picture, ((0, 0), (0, 1), (0, 0))))
