@@ -14,6 +14,9 @@ from capture.simulation.scene import SubjectScene
 from mavfer.store import ClipStore, open_store
 from mavfer.store_assembly import write_store
 from mavfer.store_writer import FrameCrops, StoreLayout, VideoEntry
+from model.evaluate import evaluate
+from model.evaluation import Evaluation
+from tests.model.untrained import untrained
 
 CROP_PX = 32
 N_FRAMES = 40
@@ -145,3 +148,11 @@ def faces(small_rig: SimulatedRig) -> list[NDArray[np.uint8]]:
     """Ten color pictures (H, W, 3) BGR of a virtual subject, four a second."""
     scene = SubjectScene(small_rig, subject_seed=2, rate_hz=4.0)
     return [scene.moment(index).images["color"] for index in range(10)]
+
+
+@pytest.fixture(scope="session")
+def evaluation(store_path: Path) -> Evaluation:
+    """What an untrained network says of the store."""
+    network, info = untrained()
+    with open_store(store_path) as store:
+        return evaluate(network, info, store)

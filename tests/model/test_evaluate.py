@@ -1,12 +1,9 @@
-import csv
-import io
-import json
+"""Predictions frame by frame, and with something knocked out."""
+
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from hypothesis import given
@@ -18,54 +15,16 @@ from mavfer.errors import DatasetError
 from mavfer.store import ClipStore, open_store
 from mavfer.store_assembly import write_store
 from mavfer.store_writer import FrameCrops, StoreLayout
-from model.checkpoint import CheckpointInfo
-from model.config import ModelConfig, TrainConfig
 from model.data import ClipDataset, grid_rows
 from model.errors import ModelError
 from model.evaluate import average_clips, evaluate, onto_frames, spread
 from model.evaluation import Evaluation
-from model.fit_chain import chain_of_run, fitted
-from model.foreign import evaluate_foreign
-from model.groups import read_groups
-from model.initialise import build_network
 from model.knock_out import KnockOut, knock_outs_of, partners
-from model.post_processing import (
-    PostProcessing,
-    fit_post_processing,
-    read_chain,
-    smoothed,
-    write_chain,
-)
-from model.prediction import Network
-from model.predictions_file import predictions_csv, read_predictions
-from model.results import check_output, describe_run, summarise, write_results
+from model.results import describe_run, summarise, write_results
 from model.scores import score
+from tests.model.untrained import CONFIG, untrained
 
-CONFIG = ModelConfig(
-    "mran",
-    ("color", "depth", "thermal"),
-    input_px=16,
-    width=1 / 8,
-    fc_units=8,
-    attention="standardise",
-    upsampling="bilinear",
-    normalisation="clip",
-)
 EACH = [str(one) for one in knock_outs_of(CONFIG)]
-
-
-def untrained(config: ModelConfig = CONFIG) -> tuple[Network, CheckpointInfo]:
-    info = CheckpointInfo(
-        config, TrainConfig(), "small", {}, "x", 0, {}, validation_subjects=("V0", "V1")
-    )
-    return build_network(config, seed=0, initialisation="he"), info
-
-
-@pytest.fixture(scope="module")
-def evaluation(store_path: Path) -> Evaluation:
-    network, info = untrained()
-    with open_store(store_path) as store:
-        return evaluate(network, info, store)
 
 
 @given(
@@ -198,207 +157,6 @@ def test_a_store_of_other_modalities_is_refused(store: ClipStore) -> None:
         evaluate(network, info, store)
 
 
-# ---------------------------------------------------------------- post-processing
-
-
-def traces(seed: int = 0, *, scale: float = 0.4, shift: float = 0.3, noise: float = 0.1):
-    rng = np.random.default_rng(seed)
-    time_ns = np.arange(400) * 250_000_000
-    gold = 0.7 * np.sin(2 * np.pi * time_ns / 40e9 + rng.uniform(0, 6))
-    predicted = scale * gold + shift + noise * rng.standard_normal(len(gold))
-    return predicted, gold, time_ns
-
-
-def test_post_processing_undoes_shift_and_scale_and_smooths() -> None:
-    chain = fit_post_processing([traces(1), traces(2)])
-    assert chain.window_s > 0
-    assert chain.shift == pytest.approx(-0.3, abs=0.03)
-    assert chain.scale == pytest.approx(1 / 0.4, rel=0.1)
-    predicted, gold, time_ns = traces(3)  # people it was not fitted on
-    assert ccc(chain.apply(predicted, time_ns), gold) > 0.95 > ccc(predicted, gold) + 0.3
-
-
-def test_steps_that_do_not_help_are_left_out() -> None:
-    predicted, gold, time_ns = traces(1, scale=1.0, shift=0.0, noise=0.0)
-    assert fit_post_processing([(predicted, gold, time_ns)]) == PostProcessing()
-    assert fit_post_processing([]) == PostProcessing()
-    unlabelled = np.full_like(gold, np.nan)
-    assert fit_post_processing([(predicted, unlabelled, time_ns)]) == PostProcessing()
-
-
-@given(seed=st.integers(0, 200), scale=st.floats(-1, 3), shift=st.floats(-1, 1))
-def test_post_processing_never_lowers_the_ccc_it_was_fitted_to(
-    seed: int, scale: float, shift: float
-) -> None:
-    predicted, gold, time_ns = traces(seed, scale=scale, shift=shift)
-    chain = fit_post_processing([(predicted, gold, time_ns)])
-    before, after = ccc(predicted, gold), ccc(chain.apply(predicted, time_ns), gold)
-    assert after >= before - 1e-9
-
-
-def test_medians_are_of_an_odd_number_of_frames() -> None:
-    values = np.zeros(41)
-    values[20] = 1.0
-    time_ns = np.arange(41) * 250_000_000
-    assert smoothed(values, time_ns, window_s=0.75).max() == 0
-    assert smoothed(values, time_ns, window_s=0.2)[20] == 1.0  # less than three frames
-    assert len(smoothed(values, time_ns, window_s=1000.0)) == 41
-
-
-def test_the_chain_is_fitted_on_validation_subjects_only_and_kept(
-    store: ClipStore, tmp_path: Path
-) -> None:
-    network, info = untrained()
-    info = replace(info, store_fingerprint=store.fingerprint)
-    seen: list[str] = []
-    original = store.read
-
-    def read(video_id: str, *args, **kwargs):
-        seen.append(video_id)
-        return original(video_id, *args, **kwargs)
-
-    store.read = read  # type: ignore[method-assign]
-    chain = chain_of_run(network, info, store, run=tmp_path)
-    assert chain is not None
-    assert set(seen) == {"V0-video", "V1-video"}
-    assert chain.subjects == ("V0", "V1")
-    assert read_chain(tmp_path / "post_processing.json") == chain
-    seen.clear()
-    assert chain_of_run(network, info, store, run=tmp_path) == chain
-    assert not seen  # read, not fitted again
-    other = replace(info, store_fingerprint="another", step=5)
-    assert chain_of_run(network, other, store, run=None) is None
-
-
-def test_a_damaged_chain_is_one_error(tmp_path: Path, evaluation: Evaluation) -> None:
-    _, info = untrained()
-    path = tmp_path / "post_processing.json"
-    assert read_chain(path) is None
-    write_chain(path, fitted(evaluation, info, ["V0"]))
-    whole = json.loads(path.read_text())
-    for damage in ("[]", "{", "3", json.dumps(whole | {"outputs": {"valence": {"scale": "x"}}})):
-        path.write_text(damage)
-        with pytest.raises(ModelError):
-            read_chain(path)
-
-
-# ---------------------------------------------------------------- files
-
-
-def test_results_are_complete_and_all_or_none(
-    store: ClipStore, evaluation: Evaluation, tmp_path: Path
-) -> None:
-    _, info = untrained()
-    info = replace(info, store_fingerprint=store.fingerprint)
-    chain = fitted(evaluation, info, ["V0", "V1"])
-    out = tmp_path / "out"
-    facts = describe_run(info, Path("c"))
-    summary = summarise(evaluation, facts, split="test", chain=chain)
-    summary |= {"store": "drawn.h5", "knock_out": None}
-    summary["controls"] = {"guides=zero": evaluation.pooled()}
-    assert summary["pooled"] == summary["outputs"]["valence"]["pooled"]
-    assert (summary["n_frames"], summary["n_subjects"]) == (80, 2)
-    assert (summary["n_frames_interpolated"], summary["n_frames_without_face"]) == (4, 4)
-    files = write_results(evaluation, summary, out, chain=chain, overwrite=False)
-    assert {Path(path).name for path in files.values()} == {p.name for p in out.iterdir()}
-    assert json.loads((out / "metrics.json").read_text())["pooled"] == summary["pooled"]
-
-    table = pyarrow.parquet.read_table(out / "predictions.parquet")
-    metadata = json.loads(table.schema.metadata[b"mavfer"])
-    assert (metadata["format"], metadata["schema_version"]) == ("mavfer-predictions", 1)
-    assert table.num_rows == 80
-    assert table["gold"].null_count == 2  # the first frame of each video has no label
-    again = evaluate_foreign(read_predictions(out / "predictions.parquet"), store)
-    assert again.pooled()["valence"]["ccc"] == pytest.approx(summary["pooled"]["ccc"], abs=1e-6)
-    from_csv = evaluate_foreign(read_predictions(out / "predictions.csv"), store)
-    assert from_csv.pooled()["valence"]["ccc"] == pytest.approx(summary["pooled"]["ccc"], abs=1e-3)
-
-    page = (out / "report.html").read_text()
-    for words in ("Traces", "By subject", "What the network uses", "data:video/mp4;base64,"):
-        assert words in page
-    with av.open(str(out / "attention.mp4")) as film:
-        stream = film.streams.video[0]
-        frames = [frame.time for frame in film.decode(stream)]
-    n_shown = sum(len(example.rows) for example in evaluation.examples)
-    assert len(frames) == n_shown + len(evaluation.examples)
-    assert frames[1] - frames[0] == pytest.approx(0.25)
-
-    with pytest.raises(OSError, match="exists already"):
-        check_output(out, overwrite=False)
-    before = (out / "metrics.json").read_bytes()
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_results(evaluation, summary | {"seed": float("nan")}, out, overwrite=True)
-    assert (out / "metrics.json").read_bytes() == before
-    assert len(list(out.iterdir())) == len(files)
-
-
-def test_table_of_predictions(evaluation: Evaluation) -> None:
-    rows = list(csv.DictReader(io.StringIO(predictions_csv(evaluation))))
-    assert len(rows) == 80
-    assert rows[0]["gold"] == ""
-    assert float(rows[41]["time_s"]) == 0.25
-    assert float(rows[41]["predicted"]) == pytest.approx(
-        float(evaluation.videos[1].predicted[1, 0]), abs=1e-5
-    )
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"video": ["X0-video"], "predicted": [0.1]}, "no column time_s"),
-        ({"video": ["X0-video"], "time_s": ["x"], "predicted": [0.1]}, "expected numbers"),
-        ({"video": ["a", "a"], "time_s": [0, 0], "predicted": [0.1, 0.2]}, "of one moment"),
-        ({"video": ["a"], "time_s": [0], "predicted": [0.1]}, "predictions of video X0-video"),
-        (
-            {"video": ["a"], "time_s": [0], "predicted": [0.1], "dimension": ["joy"]},
-            "expected valence or arousal",
-        ),
-    ],
-)
-def test_wrong_predictions_are_one_error(
-    store: ClipStore, tmp_path: Path, columns: dict, message: str
-) -> None:
-    path = tmp_path / "theirs.parquet"
-    pyarrow.parquet.write_table(pa.table(columns), path)
-    with pytest.raises(ModelError, match=message):
-        evaluate_foreign(read_predictions(path), store)
-
-
-def test_files_that_are_no_predictions_are_one_error(tmp_path: Path) -> None:
-    for name in ("a.parquet", "a.csv"):
-        path = tmp_path / name
-        with pytest.raises(ModelError, match="no predictions at"):
-            read_predictions(path)
-        path.write_bytes(b"\x00\xff\n1,2\n1\n")
-        with pytest.raises(ModelError):
-            read_predictions(path)
-
-
-def test_groups_come_from_a_table(store: ClipStore, tmp_path: Path) -> None:
-    path = tmp_path / "groups.csv"
-    path.write_text("subject,light,glasses\nX0,dim,yes\nX1,normal,\n")
-    groups = read_groups(path, store)
-    assert groups == {
-        "light": {"X0-video": "dim", "X1-video": "normal"},
-        "glasses": {"X0-video": "yes"},
-    }
-    network, info = untrained()
-    found = evaluate(network, info, store, groups=groups).by_group()
-    assert {name: set(table) for name, table in found.items()} == {
-        "light": {"dim", "normal"},
-        "glasses": {"yes"},
-    }
-    for text, message in (
-        ("subject\nX0\n", "at least one column"),
-        ("subject,light\nX9,dim\n", "no subject of"),
-        ("subject,light\nX0,dim\nX0,dim\n", "is twice"),
-        ("subject,light\nX0\n", "not 2 values"),
-    ):
-        path.write_text(text)
-        with pytest.raises(ModelError, match=message):
-            read_groups(path, store)
-
-
 def test_scores_leave_out_the_unknown_and_name_the_undefined() -> None:
     found = score(np.array([0.1, 0.2, np.nan, 0.4]), np.array([0.1, np.nan, 0.3, 0.5]))
     assert found["n"] == 2
@@ -410,9 +168,6 @@ def test_scores_leave_out_the_unknown_and_name_the_undefined() -> None:
         "ccc": None,
         "sd": None,
     }
-
-
-# ---------------------------------------------------------------- rates and categories
 
 
 def test_native_films_are_read_at_four_hertz(film_entry, tmp_path: Path) -> None:
