@@ -8,6 +8,7 @@ from torch import nn
 
 from .catalogue import Architecture
 from .config import ModelConfig
+from .evidence_network import AttendedEvidenceNetwork, EvidenceNetwork
 from .head_network import FrameHeadNetwork, HeadNetwork
 from .khorrami import KhorramiNetwork
 from .lgbp_network import LgbpTopNetwork
@@ -26,6 +27,8 @@ _BUILDERS: dict[Architecture, Callable[[ModelConfig], Network]] = {
     "cnn3d": HeadNetwork,
     "no_attention": HeadNetwork,
     "early_fusion": HeadNetwork,
+    "evidence": EvidenceNetwork,
+    "evidence_attended": AttendedEvidenceNetwork,
     "khorrami_cnn": KhorramiNetwork,
     "khorrami_cnn_rnn": lambda config: KhorramiNetwork(config, memory="rnn"),
     "cnn_lstm": lambda config: KhorramiNetwork(config, memory="lstm"),

@@ -15,6 +15,8 @@ Architecture = Literal[
     "no_attention",
     "spatial",
     "early_fusion",
+    "evidence",
+    "evidence_attended",
     "khorrami_cnn",
     "khorrami_cnn_rnn",
     "cnn_lstm",
@@ -48,6 +50,8 @@ class Facts:
         Weights it is published with; the preset ``paper`` asks for them.
     closed_form : bool
         It is fitted by `fit`, not by gradient steps.
+    guided : bool
+        All modalities but the first only guide the attention.
     """
 
     summary: str
@@ -56,16 +60,21 @@ class Facts:
     attention: bool = False
     pretrained: Literal["imagenet", "vgg_face"] | None = None
     closed_form: bool = False
+    guided: bool = False
 
 
 FACTS: dict[Architecture, Facts] = {
-    "mran": Facts("recurrent attention guided by further modalities", "IV, VI", "several", True),
+    "mran": Facts("recurrent attention guided by further modalities", "IV, VI", "several", True, guided=True),
     "uran": Facts("recurrent attention, one modality", "IV, V, VII to X", "one", True),
     "cnn2d": Facts("the head in 2D, frame by frame, scores averaged", "V, VI row 1"),
     "cnn3d": Facts("the 3D-CNN head without attention", "V, VI row 2"),
     "no_attention": Facts("control: cnn3d under the name of what it controls for", ""),
-    "spatial": Facts("encoder and decoder without recurrence", "V, VI row 3", "any", True),
+    "spatial": Facts(
+        "encoder and decoder without recurrence", "V, VI row 3", "any", True, guided=True
+    ),
     "early_fusion": Facts("control: the 3D-CNN head on all channels stacked", "", "any"),
+    "evidence": Facts("ours: each modality an estimate and its precision, added", "", "any"),
+    "evidence_attended": Facts("ours: evidence under a recurrent attention map", "", "any", True),
     "khorrami_cnn": Facts("Khorrami's CNN, frame by frame", "VII, VIII, IX"),
     "khorrami_cnn_rnn": Facts("Khorrami's CNN under a recurrent network", "VII, VIII, IX"),
     "cnn_lstm": Facts("Khorrami's CNN under an LSTM", "VIII"),

@@ -75,6 +75,10 @@ class ModelConfig:
         Side to which frames are resized for VGG and ResNet trunks.
     recurrent_units, recurrent_layers : int
         Of recurrent layers over frame-wise features.
+    precision_weights : bool
+        Of ``evidence``: modalities are weighted by the precision that they give; else alike.
+    modality_dropout : float
+        Of ``evidence``: probability with which a training clip lacks a modality.
     """
 
     architecture: Architecture
@@ -97,6 +101,8 @@ class ModelConfig:
     backbone_px: int = 224
     recurrent_units: int = 128
     recurrent_layers: int = 2
+    precision_weights: bool = True
+    modality_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         _check_names("modalities", self.modalities, MODALITIES)
@@ -164,6 +170,10 @@ class ModelConfig:
                 f"width {self.width}, fc_units {self.fc_units}, dropout {self.dropout}: "
                 "expected 0 < width <= 8, 0 < fc_units <= 65536, 0 <= dropout < 1"
             )
+        if not 0 <= self.modality_dropout < 1:
+            raise ModelError(
+                f"modality_dropout is {self.modality_dropout}, expected 0 <= dropout < 1"
+            )
         if not 32 <= self.backbone_px <= _MAX_SIDE:
             raise ModelError(f"backbone_px is {self.backbone_px}, expected 32 to {_MAX_SIDE}")
         if not 0 < self.recurrent_units <= _MAX_UNITS or not 0 < self.recurrent_layers <= 16:
@@ -194,8 +204,8 @@ class ModelConfig:
 
     @property
     def guides(self) -> tuple[str, ...]:
-        """The modalities that only guide the attention."""
-        return self.modalities[1:]
+        """The modalities that only guide the attention; none where all carry features."""
+        return self.modalities[1:] if self.facts.guided else ()
 
     @property
     def hidden_px(self) -> int:
@@ -236,6 +246,8 @@ class TrainConfig:
         Errors up to it cost nothing with the loss ``epsilon``.
     ccc_weight : float
         Adds ccc_weight · (1 - CCC of the batch) to the loss.
+    own_weight : float
+        Adds own_weight · the mean loss of what each modality says by itself (``evidence``).
     initialisation : {"xavier", "he", "pretrained"}
         ``xavier``: Xavier-uniform everywhere. ``he``: He-normal in encoders and convolutions.
         ``pretrained``: what the file `pretrained` holds, the rest as ``he``; without a file the
@@ -277,6 +289,7 @@ class TrainConfig:
     loss: Literal["mse", "l1", "epsilon", "ccc"] = "mse"
     epsilon: float = 0.1
     ccc_weight: float = 0.0
+    own_weight: float = 0.0
     initialisation: Literal["xavier", "he", "pretrained"] = "xavier"
     pretrained: str | None = None
     output_gain: float = 1.0
@@ -303,6 +316,8 @@ class TrainConfig:
                 f"learning_rate {self.learning_rate}, warmup_steps {self.warmup_steps}, "
                 f"ccc_weight {self.ccc_weight}: expected > 0, >= 0, >= 0"
             )
+        if self.own_weight < 0:
+            raise ModelError(f"own_weight is {self.own_weight}, expected at least 0")
         if self.epsilon < 0:
             raise ModelError(f"epsilon is {self.epsilon}, expected at least 0")
         if not 0 <= self.min_valid_share <= 1:

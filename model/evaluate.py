@@ -176,7 +176,7 @@ class _Runner:
             attention = self.replacement.expand_as(target[:, :, :1])
         else:
             attention = self._network.attend(clips)
-        return Prediction(self._network.recognise(target, attention), attention)
+        return Prediction(self._network.recognise(clips, attention), attention)
 
 
 def _videos(

@@ -18,7 +18,12 @@ def concordance(predicted: Tensor, gold: Tensor) -> Tensor:
 
 
 def training_loss(
-    predicted: Tensor, gold: Tensor, model: ModelConfig, train: TrainConfig
+    predicted: Tensor,
+    gold: Tensor,
+    model: ModelConfig,
+    train: TrainConfig,
+    *,
+    own: Tensor | None = None,
 ) -> Tensor:
     """Return what a step minimises.
 
@@ -31,8 +36,24 @@ def training_loss(
         category.
     model : ModelConfig
     train : TrainConfig
-        ``loss``, ``epsilon``, ``ccc_weight``.
+        ``loss``, ``epsilon``, ``ccc_weight``, ``own_weight``.
+    own : (B, M, K) or (B, M, T, K) float, optional
+        What each modality says by itself, NaN where a clip lacks it. Each is held to the gold
+        labels, too, so that none rests while the others learn.
     """
+    loss = _loss(predicted, gold, model, train)
+    if own is None or not train.own_weight:
+        return loss
+    present = [torch.isfinite(each).all(-1, keepdim=True) for each in own.unbind(1)]
+    terms = [
+        _loss(each, torch.where(here, gold, torch.nan), model, train)
+        for each, here in zip(own.unbind(1), present, strict=True)
+        if here.any()
+    ]
+    return loss + train.own_weight * torch.stack(terms).mean() if terms else loss
+
+
+def _loss(predicted: Tensor, gold: Tensor, model: ModelConfig, train: TrainConfig) -> Tensor:
     if model.categorical:
         return _cross_entropy(predicted.flatten(0, -2), gold.flatten())
     predicted, gold = predicted.flatten(0, -2), gold.flatten(0, -2)

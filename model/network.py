@@ -120,15 +120,17 @@ class RecurrentAttentionNetwork(AttentionNetwork):
             layers.append(_GuideLayer(x, self.kept_small(stream.lstms[layer], x)))
         return layers
 
-    def recognise(self, clip: Tensor, attention: Tensor) -> Tensor:
+    def recognise(self, clips: Mapping[str, Tensor], attention: Tensor) -> Tensor:
         """Return scores (B, K) or (B, T, K) from the target's clip and an attention cube.
 
         Parameters
         ----------
-        clip : (T, B, C, H, W) float
+        clips : mapping of modality to (T, B, C, H, W) float
+            Only the target's is looked at.
         attention : (T, B, 1, H, W) float
         """
-        score: Tensor = self.kept_small(self._recognise, clip, attention)
+        target = clips[self.config.target]
+        score: Tensor = self.kept_small(self._recognise, target, attention)
         return score
 
     def _recognise(self, clip: Tensor, attention: Tensor) -> Tensor:
@@ -147,7 +149,7 @@ class RecurrentAttentionNetwork(AttentionNetwork):
             Normalised by `model.preprocess`; time first, so that a step of all clips is contiguous.
         """
         attention = self.attend(clips)
-        return Prediction(self.recognise(clips[self.config.target], attention), attention)
+        return Prediction(self.recognise(clips, attention), attention)
 
 
 class _GuideLayer(NamedTuple):

@@ -20,10 +20,13 @@ class Prediction(NamedTuple):
         K outputs in [-1, 1], or the logits of K categories.
     attention : (T, B, 1, H, W) float or None
         One map a frame, at the input's resolution; None without an attention branch.
+    own : (B, M, K) or (B, M, T, K) float, or None
+        What each modality says by itself, NaN where a clip lacks it; None where it says nothing.
     """
 
     score: Tensor
     attention: Tensor | None = None
+    own: Tensor | None = None
 
 
 class Network(nn.Module):
@@ -35,6 +38,8 @@ class Network(nn.Module):
     checkpointing : bool
         Training computes activations again backwards instead of keeping them: less memory, more
         time, equal values.
+    n_own : int
+        Modalities with scores of their own (`Prediction.own`), 0 in most networks.
 
     Parameters
     ----------
@@ -45,6 +50,7 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.checkpointing = False
+        self.n_own = 0
 
     def kept_small(self, part: Callable[..., Any], *inputs: Any) -> Any:
         """Call a part of the network, which keeps only its inputs where `checkpointing` is set."""
@@ -76,5 +82,5 @@ class AttentionNetwork(Network):
         """Return the attention cube (T, B, 1, H, W) of clips as `forward` takes them."""
 
     @abstractmethod
-    def recognise(self, clip: Tensor, attention: Tensor) -> Tensor:
-        """Return scores from the target's clip (T, B, C, H, W) and an attention cube."""
+    def recognise(self, clips: Mapping[str, Tensor], attention: Tensor) -> Tensor:
+        """Return scores from clips as `forward` takes them and an attention cube."""

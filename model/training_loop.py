@@ -21,7 +21,7 @@ from .losses import training_loss
 from .pace import Pace
 from .precision import autocast
 from .predict import predict_clips
-from .prediction import Network
+from .prediction import Network, Prediction
 from .ranks import Ranks
 from .run_folder import Progress, RunFolder
 from .scores import CONSTANT_SD, score_clips
@@ -81,7 +81,8 @@ class TrainingLoop:
         self._started_s = time.monotonic()
         self._saved_s = self._started_s
         frames = (info.model.clip_length,) if info.model.label == "frames" else ()
-        self._score_shape = (*frames, info.model.n_scores)
+        # The score and what each modality says by itself.
+        self._scores_shape = (1 + network.n_own, *frames, info.model.n_scores)
         # A run that goes on, perhaps with nothing left to do, is where its last line says.
         lines = files.metrics() if progress.step else []
         self.constant_output = bool(lines and lines[-1].get("constant_output"))
@@ -152,15 +153,19 @@ class TrainingLoop:
         if rows:
             augmented = augment(clips, config, generator, n_clips=n_rows, rows=rows)
             with autocast(self._dtype, self._device):
-                score = self._network(augmented).score
-            score = score.float()
+                prediction: Prediction = self._network(augmented)
+            scores = prediction.score.float()[:, None]
+            if prediction.own is not None:
+                scores = torch.cat([scores, prediction.own.float()], 1)
         else:
-            score = labels.new_zeros((0, *self._score_shape))
+            scores = labels.new_zeros((0, *self._scores_shape))
+        scores = self._ranks.whole(scores, n_rows)
         loss = training_loss(
-            self._ranks.whole(score, n_rows),
+            scores[:, 0],
             self._ranks.whole(labels, n_rows),
             self._model,
             config,
+            own=scores[:, 1:] if self._network.n_own else None,
         )
         if rows:
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
