@@ -64,7 +64,9 @@ class Facts:
 
 
 FACTS: dict[Architecture, Facts] = {
-    "mran": Facts("recurrent attention guided by further modalities", "IV, VI", "several", True, guided=True),
+    "mran": Facts(
+        "recurrent attention guided by further modalities", "IV, VI", "several", True, guided=True
+    ),
     "uran": Facts("recurrent attention, one modality", "IV, V, VII to X", "one", True),
     "cnn2d": Facts("the head in 2D, frame by frame, scores averaged", "V, VI row 1"),
     "cnn3d": Facts("the 3D-CNN head without attention", "V, VI row 2"),

@@ -212,6 +212,25 @@ def _beside(published: Mapping[str, Published], ours: Mapping[str, Row]) -> tupl
     return tuple(rows)
 
 
+def _evidence_rows() -> tuple[Row, ...]:
+    ours: dict[str, tuple[Architecture, dict[str, Any], dict[str, Any]]] = {
+        "evidence": ("evidence", {}, {}),
+        "evidence, with attention": ("evidence_attended", {}, {}),
+        "evidence, no losses of their own": ("evidence", {}, {"own_weight": 0.0}),
+        "evidence, no modality dropout": ("evidence", {"modality_dropout": 0.0}, {}),
+        "evidence, no precision weights": ("evidence", {"precision_weights": False}, {}),
+    }
+    return (
+        Row("MRAN", "mran", ALL, TABLE_4[ALL], baseline=True),
+        Row("early fusion", "early_fusion", ALL, control=True),
+        Row("ridge", "ridge", ALL, control=True),
+        *(
+            Row(label, name, ALL, model=model, train=train)
+            for label, (name, model, train) in ours.items()
+        ),
+    )
+
+
 _MRAN = Row("MRAN", "mran", ALL, TABLE_4[ALL])
 _URAN = Row("URAN", "uran", published=TABLE_4["color",])
 _TRACES = (Row("CNN (Khorrami et al.)", "khorrami_cnn"), _URAN)
@@ -276,6 +295,13 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Repairs of the attention branch, URAN on color",
             "table",
             _repair_rows("uran", ("color",), TABLE_4["color",]),
+            knock_outs=True,
+        ),
+        Experiment(
+            "evidence",
+            "Depth and thermal as evidence, beyond the paper",
+            "table",
+            _evidence_rows(),
             knock_outs=True,
         ),
     )

@@ -44,12 +44,12 @@ def training_loss(
     loss = _loss(predicted, gold, model, train)
     if own is None or not train.own_weight:
         return loss
-    present = [torch.isfinite(each).all(-1, keepdim=True) for each in own.unbind(1)]
-    terms = [
-        _loss(each, torch.where(here, gold, torch.nan), model, train)
-        for each, here in zip(own.unbind(1), present, strict=True)
-        if here.any()
-    ]
+    terms = []
+    for each in own.unbind(1):
+        present = torch.isfinite(each).all(-1, keepdim=True)
+        gold_here = torch.where(present, gold, torch.nan)
+        if torch.isfinite(gold_here).all(-1).any():
+            terms.append(_loss(each, gold_here, model, train))
     return loss + train.own_weight * torch.stack(terms).mean() if terms else loss
 
 

@@ -106,7 +106,8 @@ def test_networks_of_one_modality_refuse_more(architecture: Architecture) -> Non
 
 
 @pytest.mark.parametrize(
-    "architecture", ["mran", "spatial", "early_fusion", "khorrami_cnn_rnn", "lgbp_top_lstm"]
+    "architecture",
+    ["mran", "spatial", "early_fusion", "evidence_attended", "khorrami_cnn_rnn", "lgbp_top_lstm"],
 )
 def test_checkpointing_changes_no_bit(architecture: Architecture) -> None:
     network = build_network(tiny(architecture, dropout=0.5), seed=3, initialisation="he")
