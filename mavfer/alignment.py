@@ -24,6 +24,8 @@ Place and roll follow the head, so only the jitter between frames of a video is 
 not: it breathes with every turn of the head and every blink.
 """
 _KERNEL_REACH = 3.0
+REACH_S = _KERNEL_REACH * max(MOTION_SMOOTHING_S, SCALE_SMOOTHING_S)
+"""Faces further away in time than this have no part in a smoothed alignment."""
 
 
 def crop_template(count: LandmarkCount, crop_px: int) -> NDArray[np.float64]:
@@ -106,7 +108,7 @@ def smooth_alignment(
     found = np.flatnonzero(np.isfinite(T_crop_color[:, 0, 0]))
     if not len(found):
         return smoothed
-    time_s = (time_ns - time_ns[0]) / 1e9
+    time_s = time_ns / 1e9
     middle = np.full(2, (crop_px - 1) / 2)
     centre = np.array([apply_similarity(invert_similarity(T), middle) for T in T_crop_color[found]])
     roll = np.unwrap(np.arctan2(T_crop_color[found, 1, 0], T_crop_color[found, 0, 0]))

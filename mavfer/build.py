@@ -17,9 +17,9 @@ from capture.terminal import OnProgress
 from .errors import DatasetError
 from .executors import WorkerLostError, open_executor
 from .graph import BuildGraph
-from .jobs import JOB_KINDS, Job, JobCall, JobResult, load_report
+from .jobs import JOB_KINDS, Job, JobCall, JobResult
 from .labelling import Labelling
-from .part import BuildPlan, PartReport, SourceFile
+from .part import BuildPlan, PartReport, SourceFile, load_report
 from .source_identity import source_identity
 from .splits import assign_splits
 from .store_assembly import assemble_store
@@ -158,7 +158,7 @@ def _run(
     key, lean = uuid.uuid4().hex, replace(plan, labelling=Labelling())
     attempts: Counter[Job] = Counter()
     running: dict[Future[JobResult], Job] = {}
-    executor = open_executor(workers=workers, scheduler=scheduler)
+    executor, warm = open_executor(workers=workers, scheduler=scheduler), False
     try:
         while True:
             while len(running) < 2 * executor.n_parallel and (job := graph.next_job()):
@@ -169,6 +169,9 @@ def _run(
                 running[executor.submit(call)] = job
             if not running:
                 return
+            if not warm:
+                executor.warm_up(call, busy=len(running))
+                warm = True
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 job = running.pop(future)

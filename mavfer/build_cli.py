@@ -184,7 +184,6 @@ def _build(args: argparse.Namespace) -> int:
 
     from .build import SourcesFailedError, build_store
     from .errors import DatasetError
-    from .preview import write_contact_sheet
     from .store_description import describe_store
 
     check_not_input(
@@ -220,6 +219,8 @@ def _build(args: argparse.Namespace) -> int:
         raise
     elapsed_s = time.monotonic() - started_s
     if args.preview is not None:
+        from .preview import write_contact_sheet
+
         write_contact_sheet(args.output, args.preview, overwrite=args.overwrite)
     summary = describe_store(args.output)
     result = {

@@ -3,10 +3,11 @@
 import multiprocessing
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from .errors import DatasetError
-from .jobs import JobCall, JobResult, run_job
+from .jobs import JobCall, JobResult, run_job, warm_up
 from .worker_process import prepare_worker
 
 _CONNECT_S = 10
@@ -26,6 +27,10 @@ class Executor(Protocol):
 
     def submit(self, call: JobCall) -> "Future[JobResult]":
         """Start a piece of work."""
+        ...
+
+    def warm_up(self, call: JobCall, *, busy: int) -> None:
+        """Have all but `busy` of the workers make ready for such work before there is any."""
         ...
 
     def result(self, future: "Future[JobResult]") -> JobResult:
@@ -54,6 +59,9 @@ class InlineExecutor:
         future.set_result(run_job(call))
         return future
 
+    def warm_up(self, call: JobCall, *, busy: int) -> None:
+        """Do nothing: there is nobody else."""
+
     def result(self, future: "Future[JobResult]") -> JobResult:
         """Return what it brought."""
         return future.result()
@@ -79,6 +87,12 @@ class ProcessExecutor:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = self._new_pool()
             return self._pool.submit(run_job, call)
+
+    def warm_up(self, call: JobCall, *, busy: int) -> None:
+        """Start the processes that have nothing to do yet: a pool starts them one a job."""
+        with suppress(BrokenProcessPool):  # the next job will find out
+            for _ in range(self.n_parallel - busy):
+                self._pool.submit(warm_up, call)
 
     def result(self, future: "Future[JobResult]") -> JobResult:
         """Return what a finished one brought."""
@@ -134,6 +148,9 @@ class DaskExecutor:
     def submit(self, call: JobCall) -> "Future[JobResult]":
         """Start a piece of work."""
         return cast("Future[JobResult]", self._pool.submit(run_job, call))
+
+    def warm_up(self, call: JobCall, *, busy: int) -> None:
+        """Do nothing: its workers run already."""
 
     def result(self, future: "Future[JobResult]") -> JobResult:
         """Return what a finished one brought."""

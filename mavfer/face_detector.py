@@ -123,7 +123,7 @@ def cut(
 
 def _detect(grey: NDArray[np.uint8], threshold: float) -> list[FaceBox]:
     """Run the frontal detector; the largest box first."""
-    rectangles, scores, _ = _detector().run(np.ascontiguousarray(grey), 0, threshold)
+    rectangles, scores, _ = load_detector().run(np.ascontiguousarray(grey), 0, threshold)
     boxes = [
         FaceBox(
             (r.left() + r.right()) / 2,
@@ -158,7 +158,8 @@ def _resized_to(grey: NDArray[np.uint8], width_px: int, height_px: int) -> NDArr
 
 
 @cache
-def _detector() -> Any:
+def load_detector() -> Any:
+    """Load dlib's frontal detector, once a process."""
     import dlib
 
     return dlib.get_frontal_face_detector()

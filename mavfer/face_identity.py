@@ -28,6 +28,26 @@ _MOST_FACES = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class People:
+    """Who is seen in one image.
+
+    Attributes
+    ----------
+    descriptors : (N, 128) float64
+    sides_px : (N,) float64
+        Sides of the faces' boxes.
+    """
+
+    descriptors: NDArray[np.float64]
+    sides_px: NDArray[np.float64]
+
+    @classmethod
+    def nobody(cls) -> "People":
+        """Return what an image without faces shows."""
+        return cls(np.zeros((0, 0)), np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Person:
     """Somebody seen in some of the sample images."""
 
@@ -52,7 +72,7 @@ def describe(
     parts = dlib.points([dlib.point(int(x), int(y)) for x, y in inside])
     face = dlib.full_object_detection(dlib.rectangle(x0, y0, x1, y1), parts)
     color = np.ascontiguousarray(np.repeat(chip[:, :, None], 3, axis=2))
-    return np.array(_network().compute_face_descriptor(color, face), np.float64)
+    return np.array(load_network().compute_face_descriptor(color, face), np.float64)
 
 
 def distance_to(subject: Descriptor, seen: Descriptor) -> float:
@@ -60,34 +80,43 @@ def distance_to(subject: Descriptor, seen: Descriptor) -> float:
     return float(np.linalg.norm(subject - seen))
 
 
-def find_subject(greys: Iterable[NDArray[np.uint8]], count: LandmarkCount) -> Descriptor | None:
-    """Describe the person who is the subject of a video, from some of its images.
+def describe_people(grey: NDArray[np.uint8], count: LandmarkCount, *, at_least: int = 1) -> People:
+    """Describe all faces of an image (H, W); fewer than `at_least` are as good as nobody."""
+    boxes = _faces(grey)
+    if not boxes or len(boxes) < at_least:
+        return People.nobody()
+    return People(
+        np.stack([describe(grey, refined_landmarks(grey, box, count), count) for box in boxes]),
+        np.array([box.side_px for box in boxes]),
+    )
+
+
+def choose_subject(samples: Iterable[People]) -> Descriptor | None:
+    """Tell who is the subject of a video, from who is seen in some of its images.
 
     The subject is who is seen in the most images; of several the one with the larger face: who
     walks past or helps with the seat at the start does not become the subject.
-
-    Parameters
-    ----------
-    greys : iterable of (H, W) uint8
-    count : {68, 5}
 
     Returns
     -------
     (128,) float64 or None
         None where the images show no face, or a single one: nobody to be confused with.
     """
-    faces = [(grey, box) for grey in greys for box in _faces(grey)]
+    faces = [
+        (seen, float(side_px))
+        for sample in samples
+        for seen, side_px in zip(sample.descriptors, sample.sides_px, strict=True)
+    ]
     if len(faces) < 2:
         return None
     people: list[_Person] = []
-    for grey, box in faces:
-        seen = describe(grey, refined_landmarks(grey, box, count), count)
+    for seen, side_px in faces:
         nearest = min(people, key=lambda p: distance_to(p.mean, seen), default=None)
         if nearest is None or distance_to(nearest.mean, seen) > SAME_PERSON_DISTANCE:
             nearest = _Person([], [])
             people.append(nearest)
         nearest.descriptors.append(seen)
-        nearest.sides_px.append(box.side_px)
+        nearest.sides_px.append(side_px)
     return max(people, key=lambda p: (len(p.sides_px), np.mean(p.sides_px))).mean
 
 
@@ -99,7 +128,8 @@ def _faces(grey: NDArray[np.uint8]) -> list[FaceBox]:
 
 
 @cache
-def _network() -> Any:
+def load_network() -> Any:
+    """Load the network that describes faces, once a process."""
     import dlib
     import face_recognition_models as weights
 

@@ -1,17 +1,47 @@
 """Which piece of work comes when: the graph of a build, and what of it is finished.
 
-A source is opened, its faces are found segment by segment, aligned over the whole video, its
-crops cut segment by segment, and all of it stored as one part.
+A source is opened, people are described in some of its images, its faces found segment by
+segment; crops of a segment are cut as soon as the faces round it are found, and all of it is
+stored as one part.
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from capture.terminal import OnProgress
 
-from .jobs import JOB_KINDS, Job, JobKind, JobResult, Segments
+from .division import Division
+from .jobs import JOB_KINDS, Job, JobKind, JobResult
 from .work_folder import SourceFolder
+
+
+@dataclass(slots=True, eq=False)
+class _Opened:
+    """What is left to do of a source whose division is known.
+
+    Attributes
+    ----------
+    division : Division
+    people, faces, crops : set of int
+        Segments that are not finished.
+    held : list of int
+        Segments of crops that wait for faces.
+    done_half_rows, n_half_rows : int
+        Faces and crops of a row count one each.
+    """
+
+    division: Division
+    people: set[int]
+    faces: set[int]
+    crops: set[int]
+    held: list[int]
+    done_half_rows: int
+
+    @property
+    def n_half_rows(self) -> int:
+        return 2 * self.division.n_rows
 
 
 class BuildGraph:
@@ -41,15 +71,14 @@ class BuildGraph:
         self._folders = folders
         self._on_progress = on_progress
         self._ready: list[tuple[int, int, int]] = []
-        self._pending = [0] * len(folders)
-        self._rows: dict[int, tuple[int, int]] = {}
+        self._open: dict[int, _Opened] = {}
         self.errors: dict[int, str] = {}
         self.cpu_s: list[dict[str, float]] = [{} for _ in folders]
         self.n_reused = 0
         self._n_to_build = sum(not folder.part.exists() for folder in folders)
         for source, folder in enumerate(folders):
             if not folder.part.exists():
-                if folder.rows.exists():
+                if folder.division.exists():
                     self._opened(source)
                 else:
                     self._push("open", source)
@@ -76,54 +105,72 @@ class BuildGraph:
             return
         if source in self.errors:
             return
-        match job.kind:
-            case "open":
-                self._opened(source)
-            case "align":
-                self._aligned(source)
-            case "faces" | "crops":
-                n_rows = len(Segments.load(self._folders[source]).rows(job.segment))
-                self._count(source, n_rows)
-                self._pending[source] -= 1
-                if not self._pending[source]:
-                    self._push("align" if job.kind == "faces" else "store", source)
-            case "store":
-                pass
+        if job.kind == "open":
+            self._opened(source)
+        elif job.kind != "store":
+            self._advance(source, job.kind, job.segment)
 
     def _opened(self, source: int) -> None:
         folder = self._folders[source]
-        segments = Segments.load(folder)
-        self._rows[source] = (0, 2 * segments.n_rows)
-        if folder.alignment.exists():
-            self.n_reused += len(segments)
-            self._count(source, segments.n_rows)
-            self._aligned(source)
-            return
-        self._push_segments("faces", source, [folder.faces(k) for k in range(len(segments))])
+        division = Division.load(folder)
+        people = _missing(folder.people(k) for k in range(division.n_samples))
+        faces = _missing(folder.faces(k) for k in range(len(division.faces)))
+        crops = _missing(folder.crops(k) for k in range(len(division.crops)))
+        done = [
+            *(division.faces.rows(k) for k in range(len(division.faces)) if k not in faces),
+            *(division.crops.rows(k) for k in range(len(division.crops)) if k not in crops),
+        ]
+        self.n_reused += len(done)
+        opened = _Opened(division, people, faces, crops, sorted(crops), sum(map(len, done)))
+        self._open[source] = opened
+        if people and faces and crops:
+            self._push_all("people", people, source)
+        elif faces and crops:
+            self._push_all("faces", faces, source)
+        self._release(source)
+        self._tell_progress()
 
-    def _aligned(self, source: int) -> None:
-        folder = self._folders[source]
-        segments = Segments.load(folder)
-        self._push_segments("crops", source, [folder.crops(k) for k in range(len(segments))])
+    def _advance(self, source: int, kind: JobKind, segment: int) -> None:
+        """Take note of a finished segment."""
+        opened = self._open[source]
+        match kind:
+            case "people":
+                opened.people.discard(segment)
+                if not opened.people:
+                    self._push_all("faces", opened.faces, source)
+                return
+            case "faces":
+                opened.faces.discard(segment)
+                opened.done_half_rows += len(opened.division.faces.rows(segment))
+            case _:
+                opened.crops.discard(segment)
+                opened.done_half_rows += len(opened.division.crops.rows(segment))
+        self._release(source)
+        self._tell_progress()
 
-    def _push_segments(self, kind: JobKind, source: int, files: list[Path]) -> None:
-        segments = Segments.load(self._folders[source])
-        missing = [k for k, file in enumerate(files) if not file.exists()]
-        self.n_reused += len(files) - len(missing)
-        self._count(source, sum(len(segments.rows(k)) for k in set(range(len(files))) - {*missing}))
-        self._pending[source] = len(missing)
-        for segment in missing:
+    def _release(self, source: int) -> None:
+        """Make ready what waited for nothing else: crops whose faces are found, then the part."""
+        opened = self._open[source]
+        ready = [k for k in opened.held if opened.faces.isdisjoint(opened.division.faces_needed(k))]
+        self._push_all("crops", ready, source)
+        opened.held = [k for k in opened.held if k not in {*ready}]
+        if not opened.crops:
+            self._push("store", source)
+
+    def _push_all(self, kind: JobKind, segments: Iterable[int], source: int) -> None:
+        for segment in segments:
             self._push(kind, source, segment)
-        if not missing:
-            self._push("align" if kind == "faces" else "store", source)
 
     def _push(self, kind: JobKind, source: int, segment: int = 0) -> None:
         heapq.heappush(self._ready, (source, JOB_KINDS.index(kind), segment))
 
-    def _count(self, source: int, n_rows: int) -> None:
-        done, total = self._rows[source]
-        self._rows[source] = (done + n_rows, total)
+    def _tell_progress(self) -> None:
         if self._on_progress is not None:
-            known = sum(total for _, total in self._rows.values())
-            expected = round(known * self._n_to_build / len(self._rows))
-            self._on_progress(sum(d for d, _ in self._rows.values()) // 2, expected // 2)
+            opened = self._open.values()
+            known = sum(o.n_half_rows for o in opened)
+            expected = round(known * self._n_to_build / len(opened))
+            self._on_progress(sum(o.done_half_rows for o in opened) // 2, expected // 2)
+
+
+def _missing(files: Iterable[Path]) -> set[int]:
+    return {number for number, file in enumerate(files) if not file.exists()}

@@ -62,12 +62,13 @@ def predict(
     box = dlib.rectangle(
         round(x - side / 2), round(y - side / 2), round(x + side / 2), round(y + side / 2)
     )
-    parts = _predictor(count)(grey, box).parts()
+    parts = load_predictor(count)(grey, box).parts()
     return np.array([(point.x, point.y) for point in parts], np.float64)
 
 
 @cache
-def _predictor(count: LandmarkCount) -> Any:
+def load_predictor(count: LandmarkCount) -> Any:
+    """Load dlib's predictor of that many points, once a process."""
     import dlib
     import face_recognition_models as weights
 

@@ -1,5 +1,6 @@
 """What is built and how: the plan, its sources, and the report on each."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,14 +9,10 @@ from typing import Any
 from calibration.rig import RigCalibration
 
 from .errors import DatasetError
-from .frame_folder import FrameFolder
 from .labelling import Labelling
-from .session_source import SessionSource
-from .sources import Source
 from .splits import SplitPlan
 from .store_writer import StoreLayout
-from .video import VideoFile
-from .video_source import VideoSource
+from .work_folder import SourceFolder
 
 MAX_FILLED_GAP_S = 5.0
 
@@ -134,31 +131,7 @@ class PartReport:
     error: str | None = None
 
 
-def open_source(file: SourceFile, plan: BuildPlan) -> Source:
-    """Open a session or video file as `plan` wants it."""
-    rate_hz = plan.layout.rate_hz
-    if file.is_video:
-        frames: VideoFile | FrameFolder
-        if file.frame_rate_hz is None:
-            frames = VideoFile(file.path, rate_hz=rate_hz or None)
-        else:
-            frames = FrameFolder(
-                file.path, frame_rate_hz=file.frame_rate_hz, rate_hz=rate_hz or None
-            )
-        return VideoSource(
-            frames, id=file.id, subject=file.subject or file.id, landmarks=file.landmarks
-        )
-    if plan.rig is None:
-        raise DatasetError("sessions need a calibration", remedy="pass --calibration rig.yaml")
-    if not rate_hz:
-        raise DatasetError(
-            "the native rate is for video files: streams of a session have different ones",
-            remedy="name a rate in Hz",
-        )
-    return SessionSource(
-        file.path,
-        plan.rig,
-        modalities=plan.layout.modalities,
-        rate_hz=rate_hz,
-        tolerance_ns=plan.tolerance_ns,
-    )
+def load_report(folder: SourceFolder, path: Path) -> PartReport:
+    """Read the report that was left beside the part of the source at `path`."""
+    values = json.loads(folder.report.read_text(encoding="utf-8"))
+    return PartReport(**{**values, "path": path, "damage": tuple(values["damage"])})

@@ -48,7 +48,7 @@ from .thermal_freezes import frozen_frames
 
 _INFRARED_SEARCH_HEIGHTS_PX = (720,)
 """A face before a Kinect measures some 70 px in infrared: too small for a coarse search."""
-_SEGMENT_ROWS = 128
+_SEGMENT_ROWS, _CROP_ROWS = 128, 32
 _LIGHT = "light "
 _OUTER_EYE_DISTANCE_MM = 90.0
 """Between the outer corners of the eyes of a grown-up (means 88 to 91 mm, Farkas 1994): how far
@@ -64,6 +64,7 @@ class SessionSource:
 
     kind: VideoKind = "session"
     segment_rows = _SEGMENT_ROWS
+    crop_rows = _CROP_ROWS
 
     def __init__(
         self,

@@ -87,6 +87,9 @@ class Source(Protocol):
     residual_ns: Mapping[str, NDArray[np.int64]]
     segment_rows: int
     """Rows that make a piece of work of some seconds."""
+    crop_rows: int
+    """Rows whose crops make a piece of work: fewer where any row is read at once, so that no
+    worker is left with much at the end."""
 
     def grey(self, row: int) -> NDArray[np.uint8] | None:
         """Return the brightness of the color image of `row`, (H, W); None where there is none."""

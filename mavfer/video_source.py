@@ -29,6 +29,7 @@ class VideoSource:
 
     kind: VideoKind = "video"
     segment_rows = _SEGMENT_ROWS
+    crop_rows = _SEGMENT_ROWS
 
     def __init__(
         self,

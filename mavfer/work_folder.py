@@ -43,21 +43,20 @@ class SourceFolder:
     path: Path
 
     @property
-    def rows(self) -> Path:
-        """How many rows there are, and who the subject is."""
-        return self.path / "rows.npz"
+    def division(self) -> Path:
+        """How many rows there are, and how they are divided."""
+        return self.path / "division.npz"
+
+    def people(self, sample: int) -> Path:
+        """Who is seen in one of the images that tell who the subject is."""
+        return self.path / f"people-{sample:05d}.npz"
 
     def faces(self, segment: int) -> Path:
         """Faces of one segment."""
         return self.path / f"faces-{segment:05d}.npz"
 
-    @property
-    def alignment(self) -> Path:
-        """Faces and smoothed alignment of all rows."""
-        return self.path / "alignment.npz"
-
     def crops(self, segment: int) -> Path:
-        """Crops of one segment."""
+        """Aligned faces and crops of one segment."""
         return self.path / f"crops-{segment:05d}.npz"
 
     @property
@@ -125,8 +124,8 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
         np.savez(handle, allow_pickle=False, **arrays)
 
 
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read what `save_arrays` wrote; every byte is checked.
+def load_arrays(path: Path, *names: str) -> dict[str, NDArray[Any]]:
+    """Read what `save_arrays` wrote, or these arrays of it; every byte is checked.
 
     Raises
     ------
@@ -135,7 +134,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return {name: file[name] for name in names or file.files}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DatasetError(
             f"{path} is damaged ({error})", remedy=f"delete {path.parent} and run again"

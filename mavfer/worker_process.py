@@ -6,14 +6,14 @@ import threading
 from multiprocessing import parent_process
 from multiprocessing.synchronize import Event
 
-import cv2
-
 _stop: Event | None = None
 """Set when the command wants this process to end."""
 
 
 def prepare_worker(stop: Event) -> None:
     """Prepare this process: one thread, Ctrl-C is the parent's business, no life without it."""
+    import cv2  # the command itself may do without it
+
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -11,7 +11,13 @@ from capture.simulation.moment import Moment
 from capture.simulation.scene import SubjectScene
 from mavfer import face_identity
 from mavfer.face_detector import face_box
-from mavfer.face_identity import describe, distance_to, find_subject
+from mavfer.face_identity import (
+    Descriptor,
+    choose_subject,
+    describe,
+    describe_people,
+    distance_to,
+)
 from mavfer.faces import SEARCH_EVERY, FaceTracker
 from mavfer.store_schema import ANOTHER_PERSON, FOUND, IMPLAUSIBLE, NO_DETECTION
 
@@ -130,6 +136,10 @@ def test_confidence_is_between_0_and_1_and_falls_in_fog(people) -> None:
     assert foggy.reason == NO_DETECTION or foggy.confidence < clear.confidence
 
 
+def find_subject(greys: list[np.ndarray]) -> Descriptor | None:
+    return choose_subject([describe_people(grey, 68) for grey in greys])
+
+
 def test_the_subject_is_who_is_seen_most_then_who_is_larger(people, monkeypatch) -> None:
     one, other = people
     width_px = 2 * one.shape[1]
@@ -139,11 +149,13 @@ def test_the_subject_is_who_is_seen_most_then_who_is_larger(people, monkeypatch)
 
     monkeypatch.setattr(face_identity, "describe", describe_place)
     both, left, right = beside(one, other), beside(one, None), beside(None, other)
-    assert find_subject([both, right, right], 68) == [0.9]
-    assert find_subject([left, both, left], 68) == [0.0]
+    assert find_subject([both, right, right]) == [0.9]
+    assert find_subject([left, both, left]) == [0.0]
     nearer = cv2.resize(other, None, fx=1.25, fy=1.25)[: one.shape[0], : one.shape[1]]
-    assert find_subject([beside(one, nearer)], 68) == [0.9]
-    assert find_subject([np.full((200, 300), 90, np.uint8)], 68) is None
+    assert find_subject([beside(one, nearer)]) == [0.9]
+    assert find_subject([np.full((200, 300), 90, np.uint8)]) is None
+    assert not len(describe_people(left, 68, at_least=2).descriptors)
+    assert find_subject([left]) is None  # seen once and alone: nobody to be confused with
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +192,7 @@ def test_real_people_are_told_apart(real_people) -> None:
 def test_the_subject_is_followed_past_a_real_stranger(real_people) -> None:
     name, stranger = sorted(real_people)[:2]
     mine, theirs = real_people[name], real_people[stranger]
-    subject = find_subject([beside(mine[0], theirs[0]), *mine[1:]], 68)
+    subject = find_subject([beside(mine[0], theirs[0]), *mine[1:]])
     width_px = 2 * mine[0].shape[1]
     tracker = FaceTracker(68, subject=subject)
     alone = tracker.look(beside(None, theirs[0]))

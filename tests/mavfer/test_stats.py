@@ -12,6 +12,7 @@ def test_merged_sums_equal_numpy(seed: int, cut: int) -> None:
     frames = np.random.default_rng(seed).integers(0, 256, (10, 4, 4, 3), np.uint8)
     merged = sum_color(frames[:cut]) + sum_color(frames[cut:])
     assert merged == sum_color(frames)
+    assert merged.squares == tuple((frames.reshape(-1, 3).astype(int) ** 2).sum(axis=0))
     flat = frames.reshape(-1, 3).astype(float)
     np.testing.assert_allclose(merged.mean, flat.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(merged.std, flat.std(axis=0), rtol=1e-9)
