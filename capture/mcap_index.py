@@ -28,6 +28,8 @@ _CHUNK = struct.Struct("<QQQII")  # start, end, uncompressed size, crc, length o
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 _MAX_CHUNK_BYTES = 256 << 20
 _MAX_SMALL_RECORD_BYTES = 64 << 20
+_MAPPED_BYTES = 32 << 20
+"""Of a file walked through, how much stays in this process's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,12 @@ def read_chunk(handle: BufferedReader, chunk: ChunkRef) -> bytes:
 def _walk_file(view: mmap.mmap, index: McapIndex) -> None:
     at, end = len(MAGIC), len(view)
     last: ChunkRef | None = None
+    kept_from = 0
     while at < end:
+        if at - kept_from > _MAPPED_BYTES:  # the kernel maps pages round those that are looked at
+            length = (at - kept_from) // mmap.PAGESIZE * mmap.PAGESIZE
+            view.madvise(mmap.MADV_DONTNEED, kept_from, length)
+            kept_from += length
         opcode, start, stop = read_record(view, at, end)
         if opcode == Opcode.CHUNK:
             last = read_chunk_header(view, start, stop)

@@ -4,7 +4,7 @@ Smoothing and the filling of gaps look a little into the past and the future; no
 `reach_ns`, so crops can be cut as soon as the faces that near are found.
 """
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,22 +26,27 @@ def align_faces(
     layout: StoreLayout,
     *,
     fill_gaps_s: float,
-) -> NDArray[np.float64]:
-    """Align faces, smooth over time and fill short gaps; filled rows are entered into `track`.
+) -> tuple[FaceTrack, NDArray[np.float64]]:
+    """Align faces, smooth over time and fill short gaps.
+
+    Rows less than `reach_ns` from either end are right only if no rows lie beyond it.
 
     Parameters
     ----------
     track : FaceTrack
-        Changed: rows in gaps get interpolated landmarks.
     time_ns : (N,) int64
         Times of the rows of `track`.
 
     Returns
     -------
-    (N, 2, 3) float64
-        ``T_crop_color``; NaN where there is nothing to cut. Rows within `reach_ns` of either end
-        are right only if no face lies beyond it.
+    FaceTrack
+        With the rows that were filled.
+    T_crop_color : (N, 2, 3) float64
+        NaN where there is nothing to cut.
     """
+    track = replace(
+        track, face_source=track.face_source.copy(), landmarks_px=track.landmarks_px.copy()
+    )
     aligned = np.full((len(time_ns), 2, 3), np.nan)
     for row in np.flatnonzero(track.face_source != NO_FACE):
         aligned[row] = align(track.landmarks_px[row], layout.landmarks, crop_px=layout.crop_px)
@@ -53,7 +58,7 @@ def align_faces(
     filled = np.isfinite(T_crop_color[:, 0, 0]) & (track.face_source == NO_FACE)
     track.face_source[filled] = FACE_INTERPOLATED
     _interpolate_landmarks(track, filled, time_ns)
-    return T_crop_color
+    return track, T_crop_color
 
 
 def join_tracks(tracks: list[FaceTrack]) -> FaceTrack:

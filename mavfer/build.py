@@ -189,7 +189,7 @@ def _run(
                     )
                 graph.finish(result)
     finally:
-        executor.close()
+        executor.close(wait=bool(running))  # else they end while the store is put together
 
 
 def _check_sources(sources: Sequence[SourceFile], plan: BuildPlan) -> None:

@@ -43,8 +43,8 @@ class Executor(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Wait for what runs, drop what waits."""
+    def close(self, *, wait: bool) -> None:
+        """Drop what waits for a worker; let the workers end, and wait for what they do."""
         ...
 
 
@@ -66,7 +66,7 @@ class InlineExecutor:
         """Return what it brought."""
         return future.result()
 
-    def close(self) -> None:
+    def close(self, *, wait: bool) -> None:
         """Do nothing."""
 
 
@@ -101,10 +101,10 @@ class ProcessExecutor:
         except BrokenProcessPool as error:
             raise WorkerLostError("a worker process died") from error
 
-    def close(self) -> None:
-        """Wait for what runs, drop what waits."""
+    def close(self, *, wait: bool) -> None:
+        """Drop what waits for a worker; let the workers end, and wait for what they do."""
         self._stop.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=wait, cancel_futures=True)
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -164,7 +164,7 @@ class DaskExecutor:
         except Exception as error:  # whatever Dask raises, the work itself never does
             raise WorkerLostError(f"{type(error).__name__}: {error}") from error
 
-    def close(self) -> None:
+    def close(self, *, wait: bool) -> None:
         """Drop what waits."""
         self._pool.shutdown(wait=False)
         self._client.close(timeout=_CONNECT_S)

@@ -135,18 +135,15 @@ def _aligned(
     call: JobCall, source: Source, division: Division
 ) -> tuple[FaceTrack, NDArray[np.float64]]:
     """Align the rows of a segment of crops from the faces round it."""
-    rows, context = (
-        division.crops.rows(call.job.segment),
-        division.context_rows(call.job.segment),
-    )
+    rows = division.crops.rows(call.job.segment)
+    context = division.context_rows(call.job.segment)
     needed = division.faces_needed(call.job.segment)
     known = join_tracks(
         [FaceTrack(**load_arrays(call.folder.faces(segment))) for segment in needed]
     )
     known_from = division.faces.rows(needed.start).start
-    track = rows_of_track(known, slice(context.start - known_from, context.stop - known_from))
-    T_crop_color = align_faces(
-        track,
+    track, T_crop_color = align_faces(
+        rows_of_track(known, slice(context.start - known_from, context.stop - known_from)),
         source.time_ns[context.start : context.stop],
         call.plan.layout,
         fill_gaps_s=call.plan.fill_gaps_s,

@@ -28,6 +28,16 @@ def test_importing_a_command_loads_nothing_heavy(module):
     assert loaded.strip() == "[]"
 
 
+def test_a_build_that_only_hands_work_out_loads_nothing_that_does_it():
+    """Two workers load these while the command still reads its labels."""
+    doers = ("cv2", "dlib", "av", "numba", "scipy", "torch")
+    code = f"import sys, mavfer.build\nprint([name for name in {doers!r} if name in sys.modules])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert loaded.strip() == "[]"
+
+
 @pytest.mark.parametrize("script", sorted(SCRIPTS))
 def test_help_of_every_script_shows_an_example(script):
     command = Path(sys.executable).with_name(script)
