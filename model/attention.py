@@ -5,7 +5,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-_INITIAL_GAIN = 0.5
 _EPSILON = 1e-5
 
 
@@ -18,13 +17,22 @@ class SpatialSoftmax(nn.Module):
     ``residual`` adds 1 to that, so that no pixel is lost and the mean weight is 2.
     ``standardise`` first gives the logits of each frame mean 0 and sd 1 and multiplies them by a
     learnable gain, so that the contrast does not depend on how much three recurrent layers damp.
+
+    Parameters
+    ----------
+    kind : str
+        As above.
+    gain : float
+        Where ``standardise`` starts; 0 is uniform attention.
     """
 
-    def __init__(self, kind: Literal["mean1", "literal", "standardise", "residual"]) -> None:
+    def __init__(
+        self, kind: Literal["mean1", "literal", "standardise", "residual"], gain: float = 0.5
+    ) -> None:
         super().__init__()
         self.kind = kind
         if kind == "standardise":
-            self.gain = nn.Parameter(torch.tensor(_INITIAL_GAIN))
+            self.gain = nn.Parameter(torch.tensor(float(gain)))
 
     def forward(self, logits: Tensor) -> Tensor:
         """Map (T, B, 1, H, W) logits to (T, B, 1, H, W) attention, at least in float32."""

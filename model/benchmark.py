@@ -21,7 +21,7 @@ from .run_pool import fulfil_all
 from .run_spec import RunSpec, is_finished, steps_taken, with_seed
 
 Scale = Literal["small", "recommended", "paper"]
-_SMALL_STEPS, _SMALL_CLIP_LENGTH = 1000, 8
+_SMALL_STEPS, _SMALL_CLIP_LENGTH = 1500, 8
 """Past the plateau of constant output, and 2 s of the simulated datasets' 4 frames a second."""
 OnSteps = Callable[[int, int, str], None]
 """Receives steps taken and to take, and how many runs are finished."""

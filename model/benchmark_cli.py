@@ -31,7 +31,7 @@ table asks for it, and an interrupted benchmark goes on with the same command. T
 as Markdown, CSV and LaTeX beside the paper's figures, mean ± sd over seeds, differences paired.
 
 scales:
-  small        48x48 crops, a quarter of the width, clips of 8 frames, 1000 steps, for two cores
+  small        48x48 crops, a quarter of the width, clips of 8 frames, 1500 steps, for two cores
   recommended  the paper's size with what lets it learn; for a GPU
   paper        the paper's networks and hyper-parameters; for a GPU
 """

@@ -19,6 +19,7 @@ _ENCODER_REDUCTION = 8  # three 2x2 pools
 _HEAD_POOLS = 4
 _MAX_SIDE = 1024
 _MAX_UNITS = 65_536
+_MAX_GAIN = 20
 MAX_SEED = 2**63 - 1
 
 
@@ -55,6 +56,9 @@ class ModelConfig:
         ``literal`` is eq. 3, ``mean1`` eq. 3 times H·W, ``residual`` 1 + ``mean1``,
         ``standardise`` (a deviation) standardises the logits over each frame with a learnable gain
         before ``mean1``.
+    attention_gain : float
+        Of ``standardise``, at the start of training: 0 is uniform attention, so that a network
+        begins as one without.
     upsampling : {"deconvolution", "bilinear", "nearest"}
         ``bilinear`` and ``nearest`` (deviations) interpolate after a 1x1 convolution.
     normalisation : {"store", "clip", "imagenet", "vgg_face"}
@@ -92,6 +96,7 @@ class ModelConfig:
     peephole: Literal["paper", "hadamard", "none"] = "paper"
     forget_input: Literal["target", "thermal"] = "target"
     attention: Literal["mean1", "literal", "standardise", "residual"] = "mean1"
+    attention_gain: float = 0.5
     upsampling: Literal["deconvolution", "bilinear", "nearest"] = "deconvolution"
     normalisation: Literal["store", "clip", "imagenet", "vgg_face"] = "store"
     categories: tuple[str, ...] = ()
@@ -161,6 +166,10 @@ class ModelConfig:
         length = self.clip_length
         if not 0 < length <= _MAX_SIDE or (length & (length - 1) and length % 16):
             raise ModelError(f"clip_length is {length}, expected a power of two or multiple of 16")
+        if not 0 <= self.attention_gain <= _MAX_GAIN:
+            raise ModelError(
+                f"attention_gain is {self.attention_gain:g}, expected 0 to {_MAX_GAIN}"
+            )
         if (
             not 0 < self.width <= 8
             or not 0 < self.fc_units <= _MAX_UNITS

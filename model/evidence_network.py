@@ -173,7 +173,7 @@ class AttendedEvidenceNetwork(EvidenceNetwork, AttentionNetwork):
             peephole=config.peephole,
         )
         self.to_map = nn.Conv2d(config.channels(_MAP_UNITS), 1, 1, bias=False)
-        self.softmax = SpatialSoftmax(config.attention)
+        self.softmax = SpatialSoftmax(config.attention, config.attention_gain)
 
     def attend(self, clips: Mapping[str, Tensor]) -> Tensor:
         """Return the attention cube (T, B, 1, H, W) of normalised clips."""

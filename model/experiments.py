@@ -180,8 +180,8 @@ def _repair_rows(
     Every row names all three fields, so that it is the same network at any scale.
     """
 
-    def row(label: str, *repairs: str, figures: Published | None = None) -> Row:
-        fields = _PUBLISHED | dict(_REPAIRS[name] for name in repairs)
+    def row(label: str, *repairs: str, figures: Published | None = None, gain: float = 0.5) -> Row:
+        fields = _PUBLISHED | dict(_REPAIRS[name] for name in repairs) | {"attention_gain": gain}
         train = {"initialisation": fields.pop("initialisation")}
         return Row(label, architecture, modalities, figures, fields, train, baseline=not repairs)
 
@@ -190,6 +190,7 @@ def _repair_rows(
         row("as published", figures=published),
         *(row(f"{name} alone", name) for name in names),
         row("all three repairs", *names),
+        row("repaired, attention uniform at first", *names, gain=0.0),
         *(row(f"without {out}", *(name for name in names if name != out)) for out in names),
     )
 
@@ -221,6 +222,7 @@ def _evidence_rows() -> tuple[Row, ...]:
         "evidence, no precision weights": ("evidence", {"precision_weights": False}, {}),
     }
     return (
+        Row("URAN, color", "uran", published=TABLE_4["color",]),
         Row("MRAN", "mran", ALL, TABLE_4[ALL], baseline=True),
         Row("early fusion", "early_fusion", ALL, control=True),
         Row("ridge", "ridge", ALL, control=True),

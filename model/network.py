@@ -76,7 +76,7 @@ class RecurrentAttentionNetwork(AttentionNetwork):
         self.guides = nn.ModuleDict({name: Stream(config, name) for name in config.guides})
         standardised = config.attention == "standardise"
         self.up3 = Upsampling(1, config.upsampling, bias=False, learnable=not standardised)
-        self.softmax = SpatialSoftmax(config.attention)
+        self.softmax = SpatialSoftmax(config.attention, config.attention_gain)
         self.features = nn.Conv3d(CHANNELS[config.target], config.channels(32), 3, padding=1)
         self.head = RecognitionHead(config)
 

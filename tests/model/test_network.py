@@ -77,7 +77,7 @@ def test_paper_preset_has_the_parameters_of_table_1(
 
 def test_shapes_and_ranges() -> None:
     config = tiny(outputs=("valence", "arousal"), input_px=32)
-    score, attention = build_network(config, seed=0)(clips(config, batch=3))
+    score, attention, _ = build_network(config, seed=0)(clips(config, batch=3))
     assert score.shape == (3, 2)
     assert score.abs().max() <= 1
     assert attention.shape == (16, 3, 1, 32, 32)
@@ -193,3 +193,14 @@ def test_small_preset_names_its_deviations_in_the_config() -> None:
     assert small != paper
     assert replace(small, input_px=96).hidden_px == paper.hidden_px
     assert train.initialisation != "xavier"
+
+
+def test_without_gain_attention_begins_uniform_and_its_gain_is_learned() -> None:
+    config = tiny(attention="standardise", attention_gain=0.0, input_px=32)
+    network = build_network(config, seed=0)
+    found = network(clips(config, batch=3))
+    torch.testing.assert_close(found.attention, torch.ones_like(found.attention))
+    found.score.sum().backward()
+    (gain,) = (p for name, p in network.named_parameters() if name.endswith("softmax.gain"))
+    assert gain.item() == 0
+    assert gain.grad != 0

@@ -34,7 +34,7 @@ def test_rows_differ_in_the_repairs_they_name_and_nothing_else(
         plan = BenchmarkPlan(store, tmp_path, n_seeds=1, scale=scale)
         rows = {row.row.label: row for row in plan_rows(EXPERIMENTS[name], plan)}
         table4 = plan_rows(EXPERIMENTS["table4"], plan)
-    assert [row.row.baseline for row in rows.values()] == [True] + [False] * 7
+    assert [row.row.baseline for row in rows.values()] == [True] + [False] * 8
     assert fields_of(rows["as published"]) == PUBLISHED
     assert fields_of(rows["all three repairs"]) == REPAIRED
     for label, field in FIELDS.items():
@@ -43,6 +43,7 @@ def test_rows_differ_in_the_repairs_they_name_and_nothing_else(
     rest = set()
     for row in rows.values():
         config = row.specs[0].model.to_object() | row.specs[0].train.to_object()
+        assert config.pop("attention_gain") == (0 if "uniform" in row.row.label else 0.5)
         rest.add(str({key: value for key, value in config.items() if key not in PUBLISHED}))
     assert len(rest) == 1
     # The network of Table IV at this scale is one of the rows: it is not trained twice.
