@@ -112,7 +112,7 @@ def plan_rows(experiment: Experiment, plan: BenchmarkPlan) -> tuple[PlannedRow, 
     rows = tuple(
         _plan_row(row, experiment, plan, categories)
         for row in experiment.rows
-        if is_wanted(row, plan)
+        if is_wanted(row, experiment, plan)
     )
     if not rows:
         raise ModelError(
@@ -127,13 +127,16 @@ def plan_rows(experiment: Experiment, plan: BenchmarkPlan) -> tuple[PlannedRow, 
     return rows
 
 
-def is_wanted(row: Row, plan: BenchmarkPlan) -> bool:
-    """Whether the plan asks for a row."""
+def is_wanted(row: Row, experiment: Experiment, plan: BenchmarkPlan) -> bool:
+    """Whether the plan asks for a row of `experiment`; a whole label asks for that row alone."""
     if plan.without_pretrained and row.architecture and FACTS[row.architecture].pretrained:
         return False
-    names = [row.label.lower(), row.architecture or ""]
+    label = row.label.lower()
+    labels = {other.label.lower() for other in experiment.rows}
     return not plan.rows or any(
-        fnmatchcase(name, pattern.lower()) for name in names for pattern in plan.rows
+        fnmatchcase(label, pattern)
+        or (pattern not in labels and fnmatchcase(row.architecture or "", pattern))
+        for pattern in (each.lower() for each in plan.rows)
     )
 
 

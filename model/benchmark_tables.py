@@ -98,7 +98,7 @@ def _notes(experiment: Experiment, plan: BenchmarkPlan, against: str | None) -> 
     ]
     if against:
         notes.append(f"Differences are to “{against}”, seed by seed, so their sd is paired.")
-    if left := [row.label for row in experiment.rows if not is_wanted(row, plan)]:
+    if left := [row.label for row in experiment.rows if not is_wanted(row, experiment, plan)]:
         notes.append(f"Left out by choice: {'; '.join(left)}.")
     if plan.n_seeds < 3:
         notes.append("Fewer than three seeds: an order of rows says nothing.")

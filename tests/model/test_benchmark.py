@@ -294,6 +294,10 @@ def test_rows_are_chosen_by_label_or_architecture(store_path: Path, tmp_path: Pa
         assert chosen(without_pretrained=True) == own
         assert chosen(rows=("khorrami*", "Uran")) == [*own[:2], "URAN"]
         assert chosen(rows=("*rnn, 4 s*",)) == own[1:2]
+        # A whole label is that row, though others have an architecture of this name.
+        plan = BenchmarkPlan(store, tmp_path, rows=("evidence", "mran"), n_seeds=1)
+        planned = plan_rows(EXPERIMENTS["evidence"], plan)
+        assert [row.row.label for row in planned] == ["MRAN", "evidence"]
         with pytest.raises(ModelError, match=r"no row is left of CNN \(Khorrami et al\.\); VGG-16"):
             chosen(rows=("vgg*",), without_pretrained=True)
         plan = BenchmarkPlan(store, tmp_path, rows=("ridge",), n_seeds=1)
