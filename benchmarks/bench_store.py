@@ -6,7 +6,7 @@ turns, so that other work on the machine meets all of them alike; times are wall
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,14 +21,15 @@ from mavfer import ClipRef, ClipStore
 from mavfer.store_assembly import write_store
 from mavfer.store_writer import Compression, FrameCrops, StoreLayout, VideoEntry
 from model.clip_loader import ClipLoader
-from model.data import ClipDataset, collate
+from model.data import Batch, ClipDataset, collate
 from model.presets import preset
 
 from .figure import emit
 
 N_VIDEOS, N_FRAMES, CLIP = 3, 512, 16
 N_CLIPS, N_ROUNDS = 200, 7
-BATCH = 8
+N_LOADER_ROUNDS = 21
+BATCH, WORKERS = 8, 2
 MODALITIES = ("color", "depth", "thermal")
 
 Read = Callable[[ClipRef], object]
@@ -134,19 +135,20 @@ def _workers(store: ClipStore, name: str) -> None:
         num_workers=2,
         persistent_workers=True,
     )
-    loaders = {
-        "none": ClipLoader(dataset, batches, workers=0, largest_batch=BATCH),
-        "2": ClipLoader(dataset, batches, workers=2, largest_batch=BATCH, lend=True),
-        "2, torch": torch_loader,
+    none, two = (ClipLoader(dataset, batches, workers=n, largest_batch=BATCH) for n in (0, WORKERS))
+    readers: dict[str, Callable[[], int]] = {
+        "none": lambda: _count(none),
+        "2": lambda: _count(two),
+        "2_torch": lambda: _count(torch_loader),
     }
-    rates: dict[str, list[float]] = {workers: [] for workers in loaders}
-    cpu_ms: dict[str, list[float]] = {workers: [] for workers in loaders}
-    for _ in range(N_ROUNDS):
-        for workers, loader in loaders.items():
+    rates: dict[str, list[float]] = {reader: [] for reader in readers}
+    cpu_ms: dict[str, list[float]] = {reader: [] for reader in readers}
+    for _ in range(N_LOADER_ROUNDS):
+        for reader, read in readers.items():
             started_s, cpu_s = time.perf_counter(), time.process_time()
-            n_clips = sum(len(batch.labels) for batch in loader)
-            cpu_ms[workers].append(1000 * (time.process_time() - cpu_s) / n_clips)
-            rates[workers].append(n_clips / (time.perf_counter() - started_s))
+            n_clips = read()
+            cpu_ms[reader].append(1000 * (time.process_time() - cpu_s) / n_clips)
+            rates[reader].append(n_clips / (time.perf_counter() - started_s))
     emit(
         "store",
         f"loader_2_workers_{name}_cpu_of_training_process",
@@ -155,19 +157,24 @@ def _workers(store: ClipStore, name: str) -> None:
         peer=float(np.median(cpu_ms["none"][1:])),
         peer_name="the same without workers",
     )
-    rate = {workers: float(np.median(each[1:])) for workers, each in rates.items()}
+    rate = {reader: float(np.median(each[1:])) for reader, each in rates.items()}
     for peer, peer_name in (
         ("none", "the same without workers"),
-        ("2, torch", "torch's DataLoader with 2 workers, clip by clip"),
+        ("2_torch", "torch's DataLoader with 2 workers, clip by clip"),
     ):
         emit(
             "store",
-            f"loader_2_workers_{name}_beside_{peer.replace(', ', '_')}",
+            f"loader_2_workers_{name}_beside_{peer}",
             rate["2"],
             unit="clip/s",
             peer=rate[peer],
             peer_name=peer_name,
         )
+
+
+def _count(batches: Iterable[Batch]) -> int:
+    """Read all batches and do nothing with them."""
+    return sum(len(batch.labels) for batch in batches)
 
 
 def _memory_maps(store: ClipStore, root: Path) -> dict[tuple[str, str], NDArray[np.generic]]:

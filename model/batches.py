@@ -118,7 +118,6 @@ class StreamedBatches:
             workers=self._workers,
             largest_batch=self._config.batch_size,
             pin_memory=self._device.type == "cuda",
-            lend=True,  # they become floats at once
         )
         for batch in loader:
             if not len(batch.labels):  # a batch of fewer clips than ranks
@@ -126,7 +125,7 @@ class StreamedBatches:
                 yield {}, torch.empty(shape, device=self._device)
                 continue
             crops = {n: x.to(self._device, non_blocking=True) for n, x in batch.crops.items()}
-            clips = prepare(crops, self._model, self._stats)
+            clips = prepare(crops, self._model, self._stats)  # lent crops become floats at once
             yield clips, batch.labels.to(self._device, non_blocking=True)
 
 

@@ -1,5 +1,7 @@
 """Batches read by workers are those read here, stay as they are, and fail as clearly."""
 
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from mavfer.store_assembly import write_store
 from mavfer.store_writer import Compression, StoreLayout
 from model.clip_loader import ClipLoader
 from model.data import Batch, ClipDataset, collate
+from model.errors import ModelError
 
 from .conftest import CROP_PX, video_entry
 from .test_data import dataset
@@ -41,6 +44,21 @@ def batches_of(data: ClipDataset, n: int) -> list[list[int]]:
     return [numbers[3 * k : 3 * k + 1 + k % 3] for k in range(n)]
 
 
+def kept(loader: ClipLoader) -> list[Batch]:
+    """All batches of a loader, copied: they are lent until the next is asked for."""
+    return [
+        Batch({name: x.clone() for name, x in batch.crops.items()}, batch.labels)
+        for batch in loader
+    ]
+
+
+def workers_of(loader: ClipLoader) -> list[Any]:
+    """The processes of a loader that has begun."""
+    team = loader._team
+    assert team is not None
+    return team._processes
+
+
 @pytest.mark.parametrize(
     ("start_method", "compression"),
     [("fork", "bitshuffle-lz4"), ("fork", "none"), ("spawn", "none")],
@@ -50,26 +68,84 @@ def test_workers_read_what_this_process_reads(
 ) -> None:
     data = dataset(small_store(tmp_path / "store.h5", compression), stride_frames=4)
     wanted = batches_of(data, 24)
-    here = list(ClipLoader(data, wanted, workers=0, largest_batch=3))  # handle and map are open
+    here = kept(ClipLoader(data, wanted, workers=0, largest_batch=3))  # handle and map are open
     loader = ClipLoader(data, wanted, workers=2, largest_batch=3, start_method=start_method)
     for _ in range(2):  # an epoch, and another with the same workers
-        there = list(loader)  # all are kept while more are read: none is overwritten
+        there = kept(loader)
         assert len(there) == len(here) == 24
         assert all(equal(one, other) for one, other in zip(here, there, strict=True))
-    one, other = there[0].crops["color"], there[1].crops["color"]
-    one.zero_()
-    assert other.any()
 
 
-def test_a_lent_batch_lasts_until_the_next_is_asked_for(tmp_path: Path) -> None:
+def test_a_batch_lasts_until_the_next_is_asked_for(tmp_path: Path) -> None:
     data = dataset(small_store(tmp_path / "store.h5"), stride_frames=4)
-    for n_workers in (1, 2):
-        wanted = batches_of(data, 40)
-        here = ClipLoader(data, wanted, workers=0, largest_batch=3)
-        lent = ClipLoader(data, wanted, workers=n_workers, largest_batch=3, lend=True)
+    wanted = batches_of(data, 40)
+    here = kept(ClipLoader(data, wanted, workers=0, largest_batch=3))
+    for n_workers in (1, 2, 3):
+        lent = ClipLoader(data, wanted, workers=n_workers, largest_batch=3)
         for one, other in zip(here, lent, strict=True):
             time.sleep(0.002)  # workers run ahead as far as they may
             assert equal(one, other)
+
+
+def test_workers_do_the_reading_for_who_is_busy(tmp_path: Path, monkeypatch) -> None:
+    data = dataset(small_store(tmp_path / "store.h5"), stride_frames=4)
+    read_here: list[object] = []
+    read_batch = ClipDataset.read_batch
+    first = kept(ClipLoader(data, [[0]], workers=0, largest_batch=1))[0]
+
+    def count(self: ClipDataset, *args: Any) -> Batch:
+        read_here.append(args)
+        return read_batch(self, *args)
+
+    loader = ClipLoader(data, [[0]] * 2000, workers=2, largest_batch=1)
+    monkeypatch.setattr(ClipDataset, "read_batch", count)
+    for n_batches, batch in enumerate(loader, start=1):
+        assert equal(first, batch)
+        if n_batches - len(read_here) == 20:
+            return
+        time.sleep(0.002)
+    pytest.fail("workers never read")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGSTOP, signal.SIGKILL])
+def test_workers_that_do_not_run_cost_no_batch(tmp_path: Path, sent: int, caplog) -> None:
+    data = dataset(small_store(tmp_path / "store.h5"), stride_frames=4)
+    wanted = batches_of(data, 60)
+    here = kept(ClipLoader(data, wanted, workers=0, largest_batch=3))
+    loader = ClipLoader(data, wanted, workers=2, largest_batch=3)
+    kept(loader)
+    one, other = workers_of(loader)
+    os.kill(one.pid, sent)
+    for _ in range(2):
+        assert all(equal(one, other) for one, other in zip(here, kept(loader), strict=True))
+    os.kill(other.pid, sent)
+    for n, (mine, theirs) in enumerate(zip(here, loader, strict=True)):
+        assert equal(mine, theirs)
+        if n == 30 and sent == signal.SIGSTOP:
+            os.kill(one.pid, signal.SIGCONT)  # and it goes on with what it had begun
+    os.kill(other.pid, signal.SIGCONT) if sent == signal.SIGSTOP else None
+    assert ("1 of 2 processes" in caplog.text) == (sent == signal.SIGKILL)
+
+
+def test_workers_end_with_their_loader(tmp_path: Path) -> None:
+    data = dataset(small_store(tmp_path / "store.h5"))
+    loader = ClipLoader(data, [[0]], workers=2, largest_batch=1)
+    list(loader)
+    processes = workers_of(loader)
+    assert all(process.is_alive() for process in processes)
+    del loader
+    assert not any(process.is_alive() for process in processes)
+
+
+def test_a_second_pass_ends_the_first(tmp_path: Path) -> None:
+    data = dataset(small_store(tmp_path / "store.h5"), stride_frames=4)
+    loader = ClipLoader(data, [[0], [1], [2]], workers=1, largest_batch=1)
+    first, second = iter(loader), iter(loader)
+    next(first)
+    next(second)
+    with pytest.raises(ModelError, match="a newer pass"):
+        next(first)
+    assert len(list(second)) == 2
 
 
 def test_batches_are_the_clips_one_by_one(tmp_path: Path) -> None:
@@ -88,7 +164,7 @@ def test_an_empty_batch_stays_in_its_place(tmp_path: Path) -> None:
 def test_a_pass_that_is_left_early_disturbs_no_later_one(tmp_path: Path) -> None:
     data = dataset(small_store(tmp_path / "store.h5"), stride_frames=4)
     wanted = batches_of(data, 12)
-    here = list(ClipLoader(data, wanted, workers=0, largest_batch=3))
+    here = kept(ClipLoader(data, wanted, workers=0, largest_batch=3))
     loader = ClipLoader(data, wanted, workers=2, largest_batch=3)
     for batch in loader:
         assert equal(batch, here[0])
