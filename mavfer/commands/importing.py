@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from capture import terminal
 
-from ..build_cli import default_workers, rate_hz, report_document, report_text
+from ..build_arguments import default_workers, rate_hz
+from ..build_report import report_document, report_text
 
 if TYPE_CHECKING:
     from ..importers.corpus import Corpus

@@ -15,7 +15,8 @@ from annotation.project.settings import Settings
 from annotation.project.task import find_task, open_page, store_events, submit
 from capture.manifest import MANIFEST_NAME
 from capture.session import create_session
-from mavfer.build_cli import _labelling, build_parser
+from mavfer.build_arguments import build_parser
+from mavfer.build_options import labelling_of
 from mavfer.info import describe
 from mavfer.withdrawal.act import act_on
 from mavfer.withdrawal.find import Item
@@ -66,7 +67,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_a_project_is_labels_and_raters_of_a_store(project: Path, tmp_path: Path) -> None:
     words = ["sessions", "--labels", str(project), "-o", str(tmp_path / "store.h5")]
-    labelling = _labelling(build_parser().parse_args(words))
+    labelling = labelling_of(build_parser().parse_args(words))
     assert labelling.gold is not None
     gold = labelling.gold.sessions[KEPT]
     assert len(gold) == N_FRAMES
