@@ -1,17 +1,16 @@
 """The browser's folder: the page and the contact sheets."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import cv2
 
-from capture.files import OutputExistsError
 from capture.terminal import OnProgress
 
 from ..consent import Purpose
 from ..derived import DERIVED_MARK, png_with_text
 from ..errors import DatasetError
 from ..export.subset import usable_videos
+from ..output_folder import output_folder
 from ..preview import contact_sheet
 from ..store import ClipStore
 from .page import render_page
@@ -29,7 +28,7 @@ def write_browser(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> tuple[list[Path], dict[str, str]]:
-    """Write page and contact sheets into `folder`.
+    """Write page and contact sheets into `folder`, the page last: with it, they are all there.
 
     Returns
     -------
@@ -47,30 +46,19 @@ def write_browser(
     """
     if most_frames < 1:
         raise DatasetError(f"{most_frames} frames in the page: at least 1")
-    old = list(folder.glob("contact-*.png")) if folder.is_dir() else []
-    if (folder / PAGE_NAME).exists():
-        old.append(folder / PAGE_NAME)
-    if old and not overwrite:
-        raise OutputExistsError(
-            f"{old[0]} exists already", remedy="choose another folder or pass --overwrite"
-        )
     video_ids, refused = usable_videos(store, purpose)
     if not video_ids:
         raise DatasetError(f"{store.path}: no video may be shown for {purpose}")
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".browse.", suffix=".partial") as partial:
-        made = Path(partial)
+    names = [PAGE_NAME]
+    with output_folder(
+        folder, names=(PAGE_NAME, "contact-*.png"), last=PAGE_NAME, overwrite=overwrite
+    ) as made:
         page = render_page(store, video_ids, most_frames=most_frames, on_progress=on_progress)
         (made / PAGE_NAME).write_text(page, encoding="utf-8")
-        names = [PAGE_NAME]
         for start in range(0, len(video_ids), _VIDEOS_A_SHEET):
             members = video_ids[start : start + _VIDEOS_A_SHEET]
             names.append(f"contact-{start // _VIDEOS_A_SHEET:03d}.png")
             (made / names[-1]).write_bytes(sheet_png(store, members))
-        for path in old:
-            path.unlink()
-        for name in names:
-            (made / name).replace(folder / name)
     return [folder / name for name in names], refused
 
 

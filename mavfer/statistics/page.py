@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from capture.files import OutputExistsError
 from capture.report_page import Page
 from capture.terminal import OnProgress
 
 from ..derived import DERIVED_MARK
+from ..output_folder import output_folder
 from ..splits import SPLITS
 from ..store import ClipStore
 from .figures import draw_all
@@ -36,22 +35,20 @@ def write_statistics(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Write the folder, whole or not at all; return the statistics.
+    """Write the folder, the page last: with it, all is there; return the statistics.
 
     Raises
     ------
     OutputExistsError
         `folder` holds statistics and `overwrite` is false.
     """
-    taken = [folder / name for name in (JSON_NAME, PAGE_NAME) if (folder / name).exists()]
-    if taken and not overwrite:
-        raise OutputExistsError(
-            f"{taken[0]} exists already", remedy="choose another folder or pass --overwrite"
-        )
-    facts = measure(store, on_progress=on_progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".statistics.", suffix=".partial") as partial:
-        made = Path(partial)
+    names = (
+        JSON_NAME,
+        PAGE_NAME,
+        *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
+    )
+    with output_folder(folder, names=names, last=PAGE_NAME, overwrite=overwrite) as made:
+        facts = measure(store, on_progress=on_progress)
         text = json.dumps({"generator": DERIVED_MARK, **facts}, indent=1, allow_nan=False)
         (made / JSON_NAME).write_text(text + "\n", encoding="utf-8")
         figures = draw_all(facts, made)
@@ -60,11 +57,6 @@ def write_statistics(
             "<head>", f'<head><meta name="generator" content="{DERIVED_MARK}">', 1
         )
         (made / PAGE_NAME).write_text(marked, encoding="utf-8")
-        for name in FIGURES:  # one that has nothing to show any more must not stay
-            for suffix in (".png", ".svg"):
-                (folder / f"{name}{suffix}").unlink(missing_ok=True)
-        for file in sorted(made.iterdir()):
-            file.replace(folder / file.name)
     return facts
 
 
