@@ -24,7 +24,7 @@ from .recurrent import ConvLSTM
 _STAGES = 4
 _FC_SHARE = 4
 """A stream has a quarter of the config's fc units: fc1 is what most of a head's weights are."""
-_MAP_UNITS = 32
+_MAP_UNITS = 16
 _MAP_REDUCTION = 8
 
 
@@ -50,11 +50,14 @@ class EvidenceStream(nn.Module):
             length = max(1, length // 2)
         self.stages = nn.Sequential(*stages)
         side = config.input_px // 2**_STAGES
-        self.fc1 = nn.Linear(channels[-1] * length * side * side, evidence_units(config))
+        units = max(1, config.fc_units // _FC_SHARE)
+        self.fc1 = nn.Linear(channels[-1] * length * side * side, units)
         self.dropout = nn.Dropout(config.dropout)
+        frames = config.clip_length if config.label == "frames" else 1
+        self.output = nn.Linear(units, 2 * frames * config.n_scores)
 
     def forward(self, clip: Tensor, attention: Tensor | None) -> Tensor:
-        """Describe a clip.
+        """Return what the modality says, before it is split into evidence and precision.
 
         Parameters
         ----------
@@ -64,15 +67,15 @@ class EvidenceStream(nn.Module):
 
         Returns
         -------
-        (B, U) float, at least 0
+        (B, 2·K) float, or (B, 2·T·K) where every frame has a label
         """
         x = torch.relu(self.features(clip.permute(1, 2, 0, 3, 4)))  # (B, 32, 16, 96, 96)
         if attention is not None:
             x = x * attention.permute(1, 2, 0, 3, 4).to(x.dtype)
         # contiguous(): fc1's weights are laid out for channels first whatever the memory format.
         flat = self.stages(x).contiguous().flatten(1)  # (B, 9216)
-        described: Tensor = self.dropout(torch.relu(self.fc1(flat)))
-        return described
+        said: Tensor = self.output(self.dropout(torch.relu(self.fc1(flat))))
+        return said
 
 
 class EvidenceNetwork(Network):
@@ -92,41 +95,34 @@ class EvidenceNetwork(Network):
         super().__init__(config)
         self.n_own = len(config.modalities)
         self.streams = nn.ModuleDict({m: EvidenceStream(config, m) for m in config.modalities})
-        frames = config.clip_length if config.label == "frames" else 1
-        # Shared: all modalities give evidence of the same scale.
-        self.output = nn.Linear(evidence_units(config), 2 * frames * config.n_scores)
 
     @property
-    def output_layer(self) -> nn.Linear:
-        """The layer that turns a stream's description into evidence and precision."""
-        return self.output
+    def output_layers(self) -> tuple[nn.Linear, ...]:
+        """The last layer of every stream."""
+        return tuple(cast(EvidenceStream, stream).output for stream in self.streams.values())
 
     def forward(self, clips: Mapping[str, Tensor]) -> Prediction:
-        """Predict a batch of clips (T, B, C, H, W); in training some lack a modality."""
-        return self._weigh(self._with_dropout(clips), None)
+        """Predict a batch of clips (T, B, C, H, W)."""
+        return self._weigh(clips, None)
 
     def _weigh(self, clips: Mapping[str, Tensor], attention: Tensor | None) -> Prediction:
         evidence, precision, present = [], [], []
         for name, stream in self.streams.items():
-            described = self.kept_small(stream, clips[name], attention)
-            e, p = self._evidence(described)
+            e, p = self._evidence(self.kept_small(stream, clips[name], attention))
             here = is_present(clips[name]).reshape(-1, *(1,) * (e.dim() - 1))
             evidence.append(e * here)
             precision.append(p * here)
             present.append(here)
         e, p, here = torch.stack(evidence, 1), torch.stack(precision, 1), torch.stack(present, 1)
-        own = scores_of(e / (1 + p), self.config)  # (B, M, [T,] K)
-        return Prediction(
-            scores_of(e.sum(1) / (1 + p.sum(1)), self.config),
-            attention,
-            torch.where(here, own, torch.nan),
-        )
+        own = torch.where(here, scores_of(e / (1 + p), self.config), torch.nan)  # (B, M, [T,] K)
+        counted = self._with_dropout(here)
+        total, weight = (e * counted).sum(1), (p * counted).sum(1)
+        return Prediction(scores_of(total / (1 + weight), self.config), attention, own)
 
-    def _evidence(self, described: Tensor) -> tuple[Tensor, Tensor]:
+    def _evidence(self, said: Tensor) -> tuple[Tensor, Tensor]:
         """Return e and p, each (B, K), or (B, T, K) where every frame has a label."""
         config = self.config
-        values = self.output(described)
-        values = values.to(torch.promote_types(values.dtype, torch.float32))
+        values = said.to(torch.promote_types(said.dtype, torch.float32))
         if config.label == "frames":
             values = torch.unflatten(values, 1, (config.clip_length, -1))
         e, p = values.chunk(2, -1)
@@ -134,20 +130,20 @@ class EvidenceNetwork(Network):
             return e, functional.softplus(p)
         return e, torch.ones_like(p)
 
-    def _with_dropout(self, clips: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Blank whole modalities of single clips while training; one of each clip stays."""
-        rate, names = self.config.modality_dropout, self.config.modalities
-        if not self.training or not rate or len(names) < 2:
-            return clips
-        first = clips[names[0]]
-        draws = torch.rand(first.shape[1], len(names) + 1, device=first.device)
-        kept = draws[:, :-1] >= rate
-        spared = (draws[:, -1:] * len(names)).long()
-        kept = kept.scatter(1, spared, torch.ones_like(spared, dtype=torch.bool))
-        return {
-            name: clips[name] * kept[:, k].to(first.dtype)[None, :, None, None, None]
-            for k, name in enumerate(names)
-        }
+    def _with_dropout(self, present: Tensor) -> Tensor:
+        """While training, leave modalities of single clips out of the sum, never the last one.
+
+        Parameters
+        ----------
+        present : (B, M, ...) bool
+        """
+        rate = self.config.modality_dropout
+        if not self.training or not rate:
+            return present
+        draws = torch.rand(present.shape[:2], device=present.device)
+        draws = draws.masked_fill(~present.flatten(2).any(2), -1.0)
+        kept = (draws >= rate) | (draws == draws.amax(1, keepdim=True))
+        return present & kept.reshape(*kept.shape, *(1,) * (present.dim() - 2))
 
 
 class AttendedEvidenceNetwork(EvidenceNetwork, AttentionNetwork):
@@ -163,11 +159,11 @@ class AttendedEvidenceNetwork(EvidenceNetwork, AttentionNetwork):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        c8, c16, c32 = (config.channels(_MAP_UNITS * k) for k in (1, 2, 2))
+        first, second, third = (config.channels(_MAP_UNITS * k) for k in (1, 2, 2))
         inputs = sum(CHANNELS[name] for name in config.modalities)
-        self.encoder = SpatialEncoder(inputs, (c8, c16, c32))
+        self.encoder = SpatialEncoder(inputs, (first, second, third))
         self.memory = ConvLSTM(
-            c32,
+            third,
             config.channels(_MAP_UNITS),
             size_px=config.hidden_px,
             peephole=config.peephole,
@@ -194,14 +190,8 @@ class AttendedEvidenceNetwork(EvidenceNetwork, AttentionNetwork):
         return self._weigh(clips, attention).score
 
     def forward(self, clips: Mapping[str, Tensor]) -> Prediction:
-        """Predict a batch of clips (T, B, C, H, W); in training some lack a modality."""
-        clips = self._with_dropout(clips)
+        """Predict a batch of clips (T, B, C, H, W)."""
         return self._weigh(clips, self.attend(clips))
-
-
-def evidence_units(config: ModelConfig) -> int:
-    """Units of a stream's fc1."""
-    return max(1, config.fc_units // _FC_SHARE)
 
 
 def is_present(clip: Tensor) -> Tensor:

@@ -40,9 +40,9 @@ class FrameNetwork(Network):
         self.output = nn.Linear(n_features, config.n_scores)
 
     @property
-    def output_layer(self) -> nn.Linear:
+    def output_layers(self) -> tuple[nn.Linear, ...]:
         """The layer behind features or memory."""
-        return self.output
+        return (self.output,)
 
     @abstractmethod
     def describe(self, images: Tensor) -> Tensor:

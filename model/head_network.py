@@ -31,9 +31,9 @@ class HeadNetwork(Network):
         self.head = RecognitionHead(config)
 
     @property
-    def output_layer(self) -> nn.Linear:
+    def output_layers(self) -> tuple[nn.Linear, ...]:
         """fc2."""
-        return self.head.fc2
+        return (self.head.fc2,)
 
     def forward(self, clips: Mapping[str, Tensor]) -> Prediction:
         """Predict a batch of clips (T, B, C, H, W)."""

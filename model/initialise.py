@@ -70,7 +70,8 @@ def build_network(
         for module in network.modules():
             _initialise(module, he=initialisation != "xavier")
         with torch.no_grad():
-            network.output_layer.weight.mul_(output_gain)
+            for layer in network.output_layers:
+                layer.weight.mul_(output_gain)
     if pretrained is not None:
         load_pretrained(network, Path(pretrained))
     return network

@@ -81,9 +81,9 @@ class RecurrentAttentionNetwork(AttentionNetwork):
         self.head = RecognitionHead(config)
 
     @property
-    def output_layer(self) -> nn.Linear:
+    def output_layers(self) -> tuple[nn.Linear, ...]:
         """fc2."""
-        return self.head.fc2
+        return (self.head.fc2,)
 
     def attend(self, clips: Mapping[str, Tensor]) -> Tensor:
         """Return the attention cube (T, B, 1, H, W) of normalised clips.

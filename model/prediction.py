@@ -60,8 +60,8 @@ class Network(nn.Module):
 
     @property
     @abstractmethod
-    def output_layer(self) -> nn.Linear:
-        """The layer whose outputs, through tanh or as logits, are the scores."""
+    def output_layers(self) -> tuple[nn.Linear, ...]:
+        """The layers whose outputs, through tanh or as logits, are the scores."""
 
     @abstractmethod
     def forward(self, clips: Mapping[str, Tensor]) -> Prediction:

@@ -71,7 +71,7 @@ def _as_published(model: ModelConfig) -> tuple[ModelConfig, TrainConfig]:
         model = replace(model, fc_units=300)
     if name.startswith("evidence"):  # ours: docs/decisions/0108
         model = replace(model, modality_dropout=0.2)
-        train = replace(train, own_weight=1.0)
+        train = replace(train, own_weight=3.0)
     if name == "khorrami_cnn_rnn":
         model = replace(model, recurrent_units=100, recurrent_layers=3, label="last")
     if name in ("vgg_face_lstm", "affwildnet"):

@@ -41,9 +41,9 @@ class RidgeRegression(Network):
         self.penalty: float | None = None
 
     @property
-    def output_layer(self) -> nn.Linear:
+    def output_layers(self) -> tuple[nn.Linear, ...]:
         """The only layer."""
-        return self.linear
+        return (self.linear,)
 
     def describe(self, clips: Mapping[str, Tensor]) -> Tensor:
         """Map clips (T, B, C, H, W) to their mean crops (B, F)."""

@@ -60,8 +60,8 @@ def test_shapes_gradients_and_attention(architecture: Architecture) -> None:
     (prediction.score - 0.3).square().sum().backward()
     dead = [n for n, p in network.named_parameters() if p.grad is None]
     assert dead == []
-    assert network.output_layer.weight.grad is not None
-    assert network.output_layer.weight.grad.abs().max() > 0
+    # Of `evidence` a stream of two units may be dead.
+    assert any(layer.weight.grad.abs().max() > 0 for layer in network.output_layers)
 
 
 @pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a != "ridge"])
