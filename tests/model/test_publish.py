@@ -55,10 +55,11 @@ def test_a_page_says_how_its_figures_were_made(
     ):
         assert words in text
     assert str(plan.root) not in text
-    assert set(links(page)) == {"table5-curves.svg", "table5.csv"}
+    assert set(links(page)) == {"table5-curves.svg", "table5-by-light.svg", "table5.csv"}
     assert all((page.parent / link).is_file() for link in links(page))
     assert {path.name for path in page.parent.iterdir()} == {
-        *("table5.md", "table5.csv", "table5-curves.svg", "table5-curves.png")
+        *("table5.md", "table5.csv", "table5-curves.svg", "table5-curves.png"),
+        *("table5-by-light.svg", "table5-by-light.png"),
     }
 
 

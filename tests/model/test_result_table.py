@@ -102,7 +102,7 @@ def test_tables_say_the_same_in_three_formats() -> None:
 
 def test_every_experiment_of_the_paper_is_there() -> None:
     wanted = {*(f"table{n}" for n in range(3, 11)), *(f"fig{n}" for n in range(7, 16))}
-    assert set(EXPERIMENTS) == wanted | {"repairs", "repairs-uran"}
+    assert set(EXPERIMENTS) == wanted | {"repairs", "repairs-uran", "evidence"}
     for experiment in EXPERIMENTS.values():
         labels = [row.label for row in experiment.rows]
         assert len(set(labels)) == len(labels)
