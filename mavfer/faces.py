@@ -2,9 +2,10 @@
 
 A whole image is searched at coarse, then finer scale; once found, the face is looked for in a
 small cut round its last place. Every now and then the whole image is searched all the same, to
-notice other people.
+notice other people; less often for those who are further away and look small.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ from .store_schema import ANOTHER_PERSON, FOUND, IMPLAUSIBLE, NO_DETECTION
 SEARCH_EVERY = 16
 """Images between two searches of the whole image while the face is followed."""
 _SEARCH_HEIGHTS_PX = (420, 720)
+_FINE_ROUND_EVERY = 4
+"""Of the searches for other people, how many to one that finds small faces too; that one takes
+three times as long. The first of them does."""
 VERIFY_EVERY = 64
 """Images after which the face followed is compared with the subject again."""
 _FORGET_AFTER = 4
@@ -29,6 +33,8 @@ _JUMP = 1.0
 """Boxes further apart than this (`FaceBox.distance`) are not one face a moment later."""
 _SAME_PLACE = 0.5
 _MOST_FACES = 4
+_SMALLEST_FACE_PX = 80
+"""In the image as the detector gets it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,11 +50,13 @@ class Sighting:
     confidence : float
         Logistic function of the detector's margin, 0 to 1; NaN without landmarks.
     several_faces : bool
-        Other faces were there when the whole image was last searched.
+        Other faces were there when the whole image was last searched for faces of their size.
     identity_switch : bool
         The face jumped and nothing tells whose it is, or the last one was another person's.
     doubtful_images : int
         Images before this one whose face may have been another person's.
+    strangers : tuple of FaceBox
+        With the reason ``ANOTHER_PERSON``: faces that are not the subject's.
     """
 
     landmarks_px: NDArray[np.float64] | None
@@ -57,6 +65,11 @@ class Sighting:
     several_faces: bool = False
     identity_switch: bool = False
     doubtful_images: int = 0
+    strangers: tuple[FaceBox, ...] = ()
+
+    def shows_stranger(self, box: FaceBox) -> bool:
+        """Whether a face at `box` is one of those that are not the subject's."""
+        return any(box.distance(stranger) < _JUMP for stranger in self.strangers)
 
 
 class FaceTracker:
@@ -90,7 +103,8 @@ class FaceTracker:
         self._expected = self._vouched = False
         self._missed = 0
         self._since_search = 0
-        self._several = False
+        self._several = self._several_small = False
+        self._rounds = 0
         self._refused: FaceBox | None = None
         self._refused_at = 0
         self._looked = 0
@@ -122,7 +136,7 @@ class FaceTracker:
         boxes = self._everywhere(grey)
         if not boxes:
             return self._miss(NO_DETECTION)
-        self._several = len(boxes) > 1
+        self._several = len(boxes) > 1 or self._several_small
         jumped = False
         if self._subject is not None:
             strangers = [box for box in boxes if self._is_refused(box)]
@@ -130,7 +144,7 @@ class FaceTracker:
             if chosen is None or away > SAME_PERSON_DISTANCE:
                 if chosen is not None:
                     self._refused, self._refused_at = chosen, self._looked
-                return self._miss(ANOTHER_PERSON)
+                return self._miss(ANOTHER_PERSON, strangers=boxes)
         elif self._last is not None:
             chosen = min(boxes, key=self._last.distance)
             jumped = chosen.distance(self._last) > _JUMP
@@ -141,24 +155,37 @@ class FaceTracker:
     def _look_round(self, grey: NDArray[np.uint8], near: FaceBox) -> Sighting:
         """Search the whole image although the face is at `near`: there may be somebody else."""
         unverified = self._looked - self._verified_at
-        others = [
-            box for box in self._everywhere(grey, coarse=True) if box.distance(near) > _SAME_PLACE
-        ]
-        self._several = bool(others)
+        others = self._others(grey, near)
         if self._subject is None or (not others and unverified < VERIFY_EVERY):
             return self._accept(grey, near)
         chosen, away = self._most_similar(grey, [near, *others])
         if chosen is None or away > SAME_PERSON_DISTANCE:
             self._refused, self._refused_at, self._last = near, self._looked, None
-            return self._miss(ANOTHER_PERSON, doubtful_images=unverified - 1)
+            return self._miss(
+                ANOTHER_PERSON, doubtful_images=unverified - 1, strangers=[near, *others]
+            )
         doubtful = 0 if chosen is near else unverified - 1
         return self._accept(grey, chosen, jumped=chosen is not near, doubtful_images=doubtful)
 
-    def _everywhere(self, grey: NDArray[np.uint8], *, coarse: bool = False) -> list[FaceBox]:
+    def _others(self, grey: NDArray[np.uint8], near: FaceBox) -> list[FaceBox]:
+        """Search the whole image for other faces than the one that is followed."""
+        coarse_px, fine_px = self._search_heights_px[0], self._search_heights_px[-1]
+        fine = self._rounds % _FINE_ROUND_EVERY == 0
+        self._rounds += 1
+        self._since_search = 0
+        boxes = detect_everywhere(grey, fine_px if fine else coarse_px)[:_MOST_FACES]
+        others = [box for box in boxes if box.distance(near) > _SAME_PLACE]
+        if fine:
+            unseen_px = _SMALLEST_FACE_PX * grey.shape[0] / coarse_px
+            self._several_small = any(box.side_px < unseen_px for box in others)
+        self._several = bool(others) or self._several_small
+        return others
+
+    def _everywhere(self, grey: NDArray[np.uint8]) -> list[FaceBox]:
         self._since_search = 0
         for level, height_px in enumerate(self._search_heights_px):
             # While a face stays away, most images get only the coarse search.
-            if level and (coarse or self._missed % _FINE_SEARCH_EVERY):
+            if level and self._missed % _FINE_SEARCH_EVERY:
                 break
             if boxes := detect_everywhere(grey, height_px):
                 return boxes[:_MOST_FACES]
@@ -213,7 +240,14 @@ class FaceTracker:
             doubtful_images=doubtful_images,
         )
 
-    def _miss(self, reason: int, *, doubtful_images: int = 0) -> Sighting:
+    def _miss(
+        self, reason: int, *, doubtful_images: int = 0, strangers: Sequence[FaceBox] = ()
+    ) -> Sighting:
         self._missed += 1
-        several = self._several
-        return Sighting(None, reason, several_faces=several, doubtful_images=doubtful_images)
+        return Sighting(
+            None,
+            reason,
+            several_faces=self._several,
+            doubtful_images=doubtful_images,
+            strangers=tuple(strangers),
+        )

@@ -26,13 +26,15 @@ from .crops import (
     shows_face,
 )
 from .errors import DatasetError
+from .face_detector import face_box
 from .face_identity import Descriptor
-from .faces import FaceTracker
+from .faces import FaceTracker, Sighting
 from .infrared_faces import carry_to_color, infrared_to_grey
 from .landmarks import LandmarkCount
 from .moments import match_moments
 from .sources import FaceTrack
 from .store_schema import (
+    ANOTHER_PERSON,
     FACE_IN_COLOR,
     FACE_IN_INFRARED,
     IMPLAUSIBLE,
@@ -177,8 +179,8 @@ class SessionSource:
                 track.note(at, sighting, FACE_IN_COLOR, undistort_color_px(found, self._rig))
                 continue
             track.note(at, sighting, FACE_IN_COLOR, None)
-            if sighting.reason in (NO_DETECTION, IMPLAUSIBLE):
-                self._look_in_infrared(at, row, in_infrared, in_color, track)
+            if sighting.reason in (NO_DETECTION, IMPLAUSIBLE, ANOTHER_PERSON):
+                self._look_in_infrared(at, row, in_infrared, in_color, track, sighting)
         return track
 
     def crops(
@@ -229,22 +231,35 @@ class SessionSource:
         return FrameCrops(images, valid, face_depth_mm, by_plane, frozen)
 
     def _look_in_infrared(
-        self, at: int, row: int, tracker: FaceTracker, in_color: FaceTracker, track: FaceTrack
+        self,
+        at: int,
+        row: int,
+        tracker: FaceTracker,
+        in_color: FaceTracker,
+        track: FaceTrack,
+        seen: Sighting,
     ) -> None:
-        """Look for the face that color does not show; enter it as row `at` of `track`."""
+        """Look for the face that color does not show; enter it as row `at` of `track`.
+
+        `seen` is what color shows. Where that is another person, a face in infrared is the
+        subject's only if it is somewhere else, and doubtful: infrared does not tell who it is.
+        """
         infrared, depth = self._image("infrared", row), self._image("depth", row)
         if infrared is None or depth is None:
             return
-        sighting = tracker.look(infrared_to_grey(cast(NDArray[np.uint16], infrared)))
-        if sighting.landmarks_px is None:
-            track.note(at, sighting, FACE_IN_INFRARED, None)
-            return
-        carried = carry_to_color(sighting.landmarks_px, cast(NDArray[np.uint16], depth), self._rig)
-        if carried is None:
-            track.note(at, replace(sighting, reason=IMPLAUSIBLE), FACE_IN_INFRARED, None)
-            return
+        sighting, carried = tracker.look(infrared_to_grey(cast(NDArray[np.uint16], infrared))), None
+        if sighting.landmarks_px is not None:
+            depth_mm = cast(NDArray[np.uint16], depth)
+            carried = carry_to_color(sighting.landmarks_px, depth_mm, self._rig)
+        if seen.reason == ANOTHER_PERSON:
+            if carried is None or seen.shows_stranger(face_box(carried, tracker.count)):
+                return
+            sighting = replace(sighting, several_faces=True, identity_switch=True)
+        elif carried is None and sighting.landmarks_px is not None:
+            sighting = replace(sighting, reason=IMPLAUSIBLE)
         track.note(at, sighting, FACE_IN_INFRARED, carried)
-        in_color.expect(carried)
+        if carried is not None:
+            in_color.expect(carried)
 
     def _is_frozen(self, row: int) -> bool:
         index = int(self._frame["thermal"][row])
