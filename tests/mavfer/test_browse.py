@@ -21,7 +21,7 @@ from mavfer.store_assembly import write_store
 from mavfer.store_traces import LabelTrace
 from mavfer.store_writer import FrameCrops, StoreLayout
 
-from .test_store import entry
+from .stores import entry
 
 HOSTILE = "w</script><script>window.hacked=1</script><img src=x onerror=window.hacked=2>"
 SPLITS: dict[str, Split] = {"A": "train", "B": "test"}

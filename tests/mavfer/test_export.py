@@ -21,7 +21,7 @@ from mavfer.store_assembly import write_store
 from mavfer.store_check import check_store
 from mavfer.store_writer import StoreLayout
 
-from .test_store import CROP_PX, crops_of, entry
+from .stores import CROP_PX, crops_of, entry
 
 SPLITS: dict[str, Split] = {"A": "train", "B": "test", "C": "train"}
 

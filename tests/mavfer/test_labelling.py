@@ -17,7 +17,7 @@ from mavfer.store_assembly import write_store
 from mavfer.store_traces import LabelTrace
 from mavfer.store_writer import StoreLayout
 
-from .test_store import CROP_PX, entry
+from .stores import CROP_PX, entry
 
 SECOND = 1_000_000_000
 

@@ -19,7 +19,7 @@ from mavfer.store import open_store
 from mavfer.store_assembly import write_store
 from mavfer.store_writer import StoreLayout
 
-from .test_store import CROP_PX, entry
+from .stores import CROP_PX, entry
 
 NAMES, LAST = ("page.html", "part-*.txt"), "page.html"
 

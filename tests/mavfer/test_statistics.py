@@ -17,7 +17,7 @@ from mavfer.store_schema import NO_DETECTION, UNREADABLE
 from mavfer.store_traces import LabelTrace
 from mavfer.store_writer import StoreLayout
 
-from .test_store import CROP_PX, entry
+from .stores import CROP_PX, entry
 
 SPLITS: dict[str, Split] = {"A": "train", "B": "test"}
 

@@ -18,7 +18,7 @@ from mavfer.store_check import Finding, check_store
 from mavfer.store_traces import LabelTrace
 from mavfer.store_writer import StoreLayout
 
-from .test_store import CROP_PX, entry
+from .stores import CROP_PX, entry
 
 SPLITS: dict[str, Split] = {"A": "train", "B": "test", "C": "validation", "a": "test"}
 LAYOUT = StoreLayout(crop_px=CROP_PX)

@@ -35,7 +35,7 @@ from mavfer.store_writer import StoreLayout, write_part
 from mavfer.withdrawal import run
 from mavfer.withdrawal.run import look_for, withdraw
 
-from .test_store import CROP_PX, crops_of, entry
+from .stores import CROP_PX, crops_of, entry
 
 SUBJECT, OTHER = "P07", "P08"
 SPLITS: dict[str, Split] = {SUBJECT: "train", OTHER: "train"}
