@@ -256,9 +256,9 @@ def _evaluation(page: Page, stages: Mapping[str, StageResult], folder: Path) -> 
     n_subjects = len(result["mran"]["outputs"]["valence"]["subjects"])
     page.section(
         "On unseen subjects",
-        f"Valence of {n_subjects} virtual subject(s) that neither training nor validation saw. A "
-        "clip of four seconds gets one score; clips overlap by half and the two scores of a frame "
-        "are averaged, so predictions move in steps. Scores pool all test frames, with population "
+        f"Valence of {n_subjects} virtual subject(s) that neither training nor validation saw. "
+        "Every clip gets one score; clips overlap by half and the two scores of a frame are "
+        "averaged, so predictions move in steps. Scores pool all test frames, with population "
         "moments.",
     )
     page.table(

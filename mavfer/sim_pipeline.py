@@ -103,7 +103,7 @@ class _Work:
         )
         fused = self._runner.run(
             *("mavfer-annotate", "fuse", raters, "-o", labels, _ANEW),
-            *("--lag-s", f"{_REACTION_S:g}", "--edges", "hold"),  # a late start leaves no gap
+            *("--lag-s", f"{_REACTION_S:g}"),
         )
         agreement = self._runner.run("mavfer-annotate", "agreement", raters)
         return {"fused": fused, "agreement": agreement}

@@ -22,7 +22,7 @@ from .run_spec import RunSpec, is_finished, steps_taken, with_seed
 
 Scale = Literal["small", "recommended", "paper"]
 _SMALL_STEPS, _SMALL_CLIP_LENGTH = 1500, 8
-"""Past the plateau of constant output, and 2 s of the simulated datasets' 4 frames a second."""
+"""Past the plateau of constant output in most seeds; 2 s of the simulated datasets."""
 OnSteps = Callable[[int, int, str], None]
 """Receives steps taken and to take, and how many runs are finished."""
 

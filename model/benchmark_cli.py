@@ -1,6 +1,7 @@
 """``mavfer-benchmark``: the tables and figures of the MRAN paper on a clip store."""
 
 import argparse
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -84,7 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rows",
         metavar="PATTERNS",
-        help="only these rows, by label or architecture: 'uran*,khorrami*' (default: all)",
+        help="only these rows, by label or architecture, with commas and no space between: "
+        "'uran*,ridge, color' (default: all)",
     )
     parser.add_argument(
         "--without-pretrained",
@@ -276,7 +278,8 @@ def _patterns(words: str | None) -> tuple[str, ...]:
 
     if words is None:
         return ()
-    patterns = tuple(word.strip() for word in words.split(",") if word.strip())
+    # Labels have commas with a space behind them: "ridge, color".
+    patterns = tuple(word.strip() for word in re.split(",(?! )", words) if word.strip())
     if not patterns:
         raise ModelError(f"--rows {words!r} names nothing", remedy="for example 'uran*,ridge'")
     return patterns

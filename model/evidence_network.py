@@ -1,12 +1,10 @@
 """A network of ours: every modality gives evidence of its own, and says how far to trust it.
 
-MRAN's features come from color alone; depth and thermal only move its attention, so it sees
-nothing in the dark. Here each modality has features. What they say is added as evidence is added
-about one unknown number: docs/decisions/0108 has the reasons, docs/reference/evidence.md what it
-is worth.
+MRAN's features come from color alone; what depth and thermal show must pass through one attention
+map. Here each modality has features. What they say is added as evidence is added about one
+unknown number: docs/decisions/0108 has the reasons, docs/reference/evidence.md what it is.
 """
 
-import itertools
 from collections.abc import Mapping
 from typing import cast
 
@@ -17,11 +15,10 @@ from torch.nn import functional
 from .attention import SpatialSoftmax
 from .config import CHANNELS, ModelConfig
 from .encoder import SpatialEncoder
-from .head import scores_of
+from .head import conv_stages, scores_of
 from .prediction import AttentionNetwork, Network, Prediction
 from .recurrent import ConvLSTM
 
-_STAGES = 4
 _FC_SHARE = 4
 """A stream has a quarter of the config's fc units: fc1 is what most of a head's weights are."""
 _MAP_UNITS = 16
@@ -39,19 +36,10 @@ class EvidenceStream(nn.Module):
 
     def __init__(self, config: ModelConfig, modality: str) -> None:
         super().__init__()
-        # X', then the outputs of conv1 to conv4.
-        channels = [config.channels(paper) for paper in (32, 32, 64, 128, 256)]
-        self.features = nn.Conv3d(CHANNELS[modality], channels[0], 3, padding=1)
-        stages: list[nn.Module] = []
-        length = config.clip_length
-        for inputs, outputs in itertools.pairwise(channels):
-            pool = (2 if length > 1 else 1, 2, 2)
-            stages += [nn.Conv3d(inputs, outputs, 3, padding=1), nn.MaxPool3d(pool), nn.ReLU()]
-            length = max(1, length // 2)
-        self.stages = nn.Sequential(*stages)
-        side = config.input_px // 2**_STAGES
+        self.features = nn.Conv3d(CHANNELS[modality], config.channels(32), 3, padding=1)
+        self.stages, n_features = conv_stages(config)
         units = max(1, config.fc_units // _FC_SHARE)
-        self.fc1 = nn.Linear(channels[-1] * length * side * side, units)
+        self.fc1 = nn.Linear(n_features, units)
         self.dropout = nn.Dropout(config.dropout)
         frames = config.clip_length if config.label == "frames" else 1
         self.output = nn.Linear(units, 2 * frames * config.n_scores)

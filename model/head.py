@@ -19,12 +19,30 @@ def scores_of(values: Tensor, config: ModelConfig) -> Tensor:
     return values if config.categorical else torch.tanh(values)
 
 
+def conv_stages(config: ModelConfig) -> tuple[nn.Sequential, int]:
+    """Make conv1 to conv4 with their pooling, and tell how many numbers they leave of a clip.
+
+    Four times 3x3x3 convolution, 2x2x2 pooling and ReLU, from 32 channels of features. A clip that
+    has become one frame is pooled in space only.
+    """
+    # conv1's inputs, then the outputs of conv1 to conv4.
+    channels = [config.channels(paper) for paper in (32, 32, 64, 128, 256)]
+    stages: list[nn.Module] = []
+    length = config.clip_length
+    for inputs, outputs in itertools.pairwise(channels):
+        pool = (2 if length > 1 else 1, 2, 2)
+        stages += [nn.Conv3d(inputs, outputs, 3, padding=1), nn.MaxPool3d(pool), nn.ReLU()]
+        length = max(1, length // 2)
+    side = config.input_px // 2**_STAGES
+    return nn.Sequential(*stages), channels[-1] * length * side * side
+
+
 class RecognitionHead(nn.Module):
     """Four times 3x3x3 convolution, ReLU and 2x2x2 pooling, then fc1, ReLU, dropout, fc2, tanh.
 
     Table I prints 256/256 for conv4 although pool3 gives 128 channels; fc1's 9216 inputs fix its
-    outputs at 256, so conv4 is read as 128/256. A clip that has become one frame is pooled in
-    space only. Where the config's label is ``frames``, fc2 has a set of outputs for each frame.
+    outputs at 256, so conv4 is read as 128/256. Where the config's label is ``frames``, fc2 has a
+    set of outputs for each frame.
 
     Parameters
     ----------
@@ -34,18 +52,9 @@ class RecognitionHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        # conv1's inputs, then the outputs of conv1 to conv4.
-        channels = [config.channels(paper) for paper in (32, 32, 64, 128, 256)]
-        stages: list[nn.Module] = []
-        length = config.clip_length
-        for inputs, outputs in itertools.pairwise(channels):
-            pool = (2 if length > 1 else 1, 2, 2)
-            stages += [nn.Conv3d(inputs, outputs, 3, padding=1), nn.MaxPool3d(pool), nn.ReLU()]
-            length = max(1, length // 2)
-        self.features = nn.Sequential(*stages)
-        side = config.input_px // 2**_STAGES
+        self.features, n_features = conv_stages(config)
         frames = config.clip_length if config.label == "frames" else 1
-        self.fc1 = nn.Linear(channels[-1] * length * side * side, config.fc_units)
+        self.fc1 = nn.Linear(n_features, config.fc_units)
         self.dropout = nn.Dropout(config.dropout)
         self.fc2 = nn.Linear(config.fc_units, frames * config.n_scores)
 

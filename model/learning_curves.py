@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from capture.files import atomic_output
-
 from .run_spec import RunScores
+from .vector_figure import write_figure
 
 PLATEAU = 0.3
 """Validation CCC above which a network is held to say something about what it is shown."""
@@ -74,14 +72,7 @@ def draw_learning_curves(
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("validation CCC", fontsize=9)
     figure.suptitle(f"{title}: mean and range over seeds", fontsize=10)
-    paths = {}
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        for kind in ("png", "svg"):
-            paths[f"curves_{kind}"] = folder / f"{name}-curves.{kind}"
-            stamp = {"Date": None} if kind == "svg" else {"Software": None}
-            with atomic_output(paths[f"curves_{kind}"], overwrite=True) as partial:
-                figure.savefig(partial, format=kind, metadata=stamp)
-    return paths
+    return write_figure(figure, folder, f"{name}-curves", key="curves")
 
 
 def _over_seeds(curves: Sequence[Curve]) -> tuple[list[int], list[float], list[float], list[float]]:

@@ -3,18 +3,17 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from capture.files import atomic_output
 from mavfer.preview import moment_picture
 from mavfer.store import ClipStore
 
 from .groups import frame_groups
 from .result_table import Breakdown, ResultTable, Spread, metric_name
+from .vector_figure import write_figure
 
 LIGHT = "light"
 _BRIGHT_FIRST = ("bright", "normal", "side", "dim", "near-dark", "dark")
@@ -63,14 +62,7 @@ def draw_by_light(table: ResultTable, store: ClipStore, folder: Path, name: str)
     grid[1, 0].set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
     grid[1, 0].invert_yaxis()
     figure.supxlabel(f"{metric_name(table.headline)}, unseen people", fontsize=9)
-    paths = {}
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        for kind in ("png", "svg"):
-            paths[f"by_light_{kind}"] = folder / f"{name}-by-light.{kind}"
-            stamp = {"Date": None} if kind == "svg" else {"Software": None}
-            with atomic_output(paths[f"by_light_{kind}"], overwrite=True) as partial:
-                figure.savefig(partial, format=kind, metadata=stamp)
-    return paths
+    return write_figure(figure, folder, f"{name}-by-light", key="by_light")
 
 
 def _bars(axes: Axes, figures: Sequence[Spread], controls: Sequence[bool]) -> None:

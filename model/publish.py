@@ -84,7 +84,7 @@ def _shown(files: Sequence[str]) -> list[str]:
     pictures = [name for name in files if name.endswith(_PICTURES)]
     vector = {Path(name).stem for name in pictures if name.endswith(".svg")}
     chosen = [name for name in pictures if name.endswith(".svg") or Path(name).stem not in vector]
-    return [f"![{Path(name).stem.replace('-', ', ')}]({name})" for name in chosen]
+    return [f"![{Path(name).stem.replace('-', ' ')}]({name})" for name in chosen]
 
 
 def _data(store: ClipStore) -> dict[str, str]:

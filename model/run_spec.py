@@ -27,7 +27,7 @@ from .run_evaluation import evaluation_path, read_evaluation, write_evaluation
 from .run_folder import CHECKPOINT, CONFIG, RunFolder
 from .train import TrainPlan, train
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
 """Part of the key: raise it where the same configuration begins to mean another run."""
 _FINISHED = "finished.json"
 _EVALUATION_BATCH = 8

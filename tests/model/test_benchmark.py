@@ -182,6 +182,16 @@ def test_dry_run_says_what_is_missing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_label_with_a_comma_can_be_chosen(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("table4", "--rows", "ridge, color,depth", "--dry-run")
+    assert benchmark_cli.main(command(store_path, tmp_path / "out", *words)) == 0
+    told = [line.split("  ")[1] for line in capsys.readouterr().out.splitlines()[1:] if line]
+    assert told[:2] == ["depth", "ridge, color"]
+    assert len(told) == 2
+
+
 def test_statistics_and_agreement_need_no_run(
     store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
