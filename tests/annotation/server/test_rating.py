@@ -1,15 +1,11 @@
 """Whole clips rated in a real browser; what is in the database is what was on the screen."""
 
-import json
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from .conftest import N_FRAMES, Rating, Served
+from .moves import held, last_on_frame, moves
 
 _LOOK = """
 window.onScreen = () => {
@@ -33,27 +29,6 @@ window.look = () => {
 };
 """
 """Reads the number that is on the screen, beside the one that the browser reports."""
-
-
-def moves(served: Served, task: int) -> list[tuple[int, int]]:
-    """Frame and value of everything that the hand did."""
-    return [
-        (row["frame"], row["value"])
-        for row in served.events(task)
-        if row["kind"] == "set" and row["hand"]
-    ]
-
-
-def held(*steps: tuple[int, int | None]) -> list[int | None]:
-    """Values of all frames: from each frame on, its value."""
-    values: list[int | None] = [None] * N_FRAMES
-    for frame, value in steps:
-        values[frame:] = [value] * (N_FRAMES - frame)
-    return values
-
-
-def last_on_frame(said: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    return sorted(dict(said).items())
 
 
 def test_a_clip_is_rated_by_keyboard(
@@ -143,89 +118,6 @@ def test_a_clip_is_rated_by_mouse_with_a_reload_in_the_middle(
     assert served.values(task, "arousal") == held(*said)
 
 
-def test_the_server_is_killed_in_the_middle(
-    make_served: Callable[..., Served], rate: Callable[..., Rating]
-) -> None:
-    served = make_served()
-    task = served.task("R1")
-    rating = rate(served)
-    rating.open(task)
-    page = rating.page
-    rating.press("ArrowUp", "1", "Space")
-    rating.play_until(20)
-    served.kill()
-    rating.press("ArrowUp")
-    page.wait_for_selector("#saved[data-kind=offline]")
-    rating.press("ArrowUp")
-    rating.paused()
-    assert "kept in this browser" in page.inner_text("#saved")
-    lost = served.values(task)
-    assert lost[-1] is None
-    assert page.is_disabled("#submit")
-    served.start()
-    rating.saved()
-    page.click("#submit")
-    page.wait_for_selector("#tasks td >> text=submitted")
-    said = last_on_frame(moves(served, task))
-    assert [value for _, value in said] == [1, 2, 3]
-    assert served.values(task) == held(*said)
-
-
-def test_what_a_page_that_crashed_without_a_server_had_kept_is_sent_by_a_later_one(
-    make_served: Callable[..., Served], rate: Callable[..., Rating]
-) -> None:
-    served = make_served()
-    task = served.task("R1")
-    rating = rate(served)
-    rating.open(task)
-    served.kill()
-    rating.press("ArrowDown", "1", "Space")
-    rating.play_until(30)
-    rating.press("ArrowDown")
-    rating.play_until(60)
-    with pytest.raises(Exception, match=r"crash|closed"):
-        rating.page.goto("chrome://crash")
-    rating.page.close()
-    assert served.events(task) == []
-    served.start()
-    rating.page = rating.new_page()
-    rating.page.goto(f"{served.origin}/")
-    rating.page.wait_for_selector("#tasks tr")
-    assert rating.page.is_hidden("#kept")
-    said = last_on_frame(moves(served, task))
-    assert [value for _, value in said] == [-1, -2]
-    reached = max(row["frame"] for row in served.events(task))
-    assert reached >= 50
-    assert served.values(task) == held(*said, (reached + 1, None))
-    rating.open(task)
-    assert rating.page.inner_text("#gap").startswith("1 gap")
-
-
-def test_a_minute_without_network_is_made_up_for_at_once(
-    make_served: Callable[..., Served], rate: Callable[..., Rating]
-) -> None:
-    served = make_served()
-    task = served.task("R1")
-    rating = rate(served)
-    page = rating.page
-    page.clock.install()
-    page.goto(f"{served.origin}/rate/{task}")
-    page.wait_for_function("() => document.body.dataset.state === 'paused'")
-    rating.context.set_offline(True)
-    for seconds in range(60):
-        rating.press("ArrowUp" if seconds % 3 else "ArrowDown")
-        page.clock.run_for(1000)
-    page.wait_for_selector("#saved[data-kind=offline]")
-    assert served.events(task) == []
-    kept = int(page.inner_text("#saved").split("–")[1].split()[0])
-    assert kept == 60
-    rating.context.set_offline(False)
-    rating.saved()
-    stored = served.events(task)
-    assert [row["seq"] for row in stored] == list(range(60))
-    assert stored[-1]["at_us"] - stored[0]["at_us"] >= 59_000_000
-
-
 def test_two_tabs_do_not_spoil_each_other(
     make_served: Callable[..., Served], rate: Callable[..., Rating]
 ) -> None:
@@ -259,43 +151,6 @@ def test_two_tabs_do_not_spoil_each_other(
     values = served.values(task)
     assert values[start:] == [-1] * (N_FRAMES - start)
     assert set(values[:start]) <= {1}
-
-
-def test_a_link_that_ends_in_the_middle_and_a_disk_that_fills_up_lose_nothing(
-    make_served: Callable[..., Served], rate: Callable[..., Rating]
-) -> None:
-    served = make_served()
-    task = served.task("R1")
-    rating = rate(served)
-    rating.open(task)
-    page = rating.page
-    rating.press("ArrowUp")
-    rating.saved()
-    served.limit_disk(1)
-    rating.press("ArrowUp")
-    page.wait_for_selector("#saved[data-kind=offline]")
-    served.limit_disk(None)
-    rating.saved()
-    assert [value for _, value in moves(served, task)] == [1, 2]
-
-    rating.press("Space")
-    rating.play_until(20)
-    with served.project.database.write() as db:
-        db.execute("DELETE FROM login")
-    rating.press("ArrowUp")
-    page.wait_for_selector("text=Your access has ended")
-    assert "kept in this browser" in page.inner_text("#saved")
-    with page.expect_download() as download:
-        page.click("text=Save as a file")
-    saved = json.loads(Path(download.value.path()).read_text())
-    assert any(row["event"].get("value") == 3 for row in saved["events"])
-    assert (0, 3) not in [(frame, value) for frame, value in moves(served, task)]
-    page.goto("about:blank")
-    rating.log_in()
-    said = last_on_frame(moves(served, task))
-    assert [value for _, value in said] == [2, 3]
-    reached = max(row["frame"] for row in served.events(task))
-    assert served.values(task) == held(*said, (reached + 1, None))
 
 
 def test_both_at_once_by_plane_gamepad_and_single_frames(
@@ -408,27 +263,3 @@ def test_a_newcomer_reads_the_instructions_and_practises_first(
     page.wait_for_selector("text=do the practice first")
     rating.context.close()
     assert rating.mistakes == []
-
-
-def test_a_frozen_server_is_noticed(
-    make_served: Callable[..., Served], rate: Callable[..., Rating]
-) -> None:
-    served = make_served()
-    task = served.task("R1")
-    rating = rate(served)
-    rating.open(task)
-    assert served.process is not None
-    os.kill(served.process.pid, signal.SIGSTOP)
-    rating.press("ArrowUp")
-    rating.page.wait_for_selector("#saved[data-kind=sending]")
-    os.kill(served.process.pid, signal.SIGCONT)
-    rating.saved()
-    assert [value for _, value in moves(served, task)] == [1]
-    rating.press("Space")
-    rating.page.wait_for_selector("body[data-state=playing]")
-    rating.page.evaluate("document.querySelector('video').dispatchEvent(new Event('error'))")
-    rating.page.wait_for_selector("text=The video has stopped")
-    rating.page.click("text=Load again")
-    rating.ready()
-    assert [row["detail"] for row in served.events(task) if row["kind"] == "pause"] == ["locked"]
-    assert served.values(task)[0] == 1
