@@ -135,8 +135,8 @@ class _Order:
         self._ranks = ranks
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self._first_step, self._config.max_steps):
+        for step in range(self._first_step, self._config.most_steps):
             yield self._ranks.share(batch_indices(self._n_clips, self._config, step))
 
     def __len__(self) -> int:
-        return self._config.max_steps - self._first_step
+        return self._config.most_steps - self._first_step

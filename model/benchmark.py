@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from capture.files import write_text_atomic
 from mavfer.store import ClipStore
 
@@ -18,11 +20,13 @@ from .knock_out import knock_outs_of
 from .presets import preset
 from .result_table import ResultTable, to_csv, to_latex, to_markdown
 from .run_pool import fulfil_all
-from .run_spec import RunSpec, is_finished, steps_taken, with_seed
+from .run_spec import RunSpec, is_finished, steps_of, with_seed
 
 Scale = Literal["small", "recommended", "paper"]
-_SMALL_STEPS, _SMALL_CLIP_LENGTH = 1500, 8
-"""Past the plateau of constant output in most seeds; 2 s of the simulated datasets."""
+_SMALL_STEPS, _SMALL_STEPS_PAST_PLATEAU = 1500, 1000
+"""Most seeds leave the plateau early; who leaves it late is given as long after it."""
+_SMALL_CLIP_LENGTH = 8
+"""2 s of the simulated datasets."""
 OnSteps = Callable[[int, int, str], None]
 """Receives steps taken and to take, and how many runs are finished."""
 
@@ -187,11 +191,15 @@ def _plan_row(
 def _refined(
     model: ModelConfig, train: TrainConfig, row: Row, plan: BenchmarkPlan
 ) -> tuple[ModelConfig, TrainConfig]:
-    steps, of_model = plan.steps, dict(row.model)
+    of_model, of_train = dict(row.model), dict(row.train)
     if plan.scale == "small":
-        steps = _SMALL_STEPS if steps is None else steps
         of_model = {"clip_length": _SMALL_CLIP_LENGTH} | of_model
-    of_train = dict(row.train) | ({} if steps is None else {"max_steps": steps})
+        of_train |= {
+            "max_steps": _SMALL_STEPS,
+            "steps_past_plateau": None if model.categorical else _SMALL_STEPS_PAST_PLATEAU,
+        }
+    if plan.steps is not None:
+        of_train |= {"max_steps": plan.steps, "steps_past_plateau": None}
     own = set(model.to_object())
     for name, value in plan.settings.items():
         (of_model if name in own else of_train)[name] = value
@@ -213,11 +221,10 @@ def carry_out(
     todo = [spec for spec, names in wanted.values() if not is_finished(spec, plan.root, names)]
     # Seed by seed: after an interruption the first seeds are there for every row.
     todo.sort(key=lambda spec: spec.train.seed)
-    total = sum(spec.train.max_steps for spec in todo)
 
     def poll() -> None:
         if on_steps is not None:
-            taken = sum(steps_taken(spec, plan.root) for spec in todo)
+            taken, total = np.sum([steps_of(spec, plan.root) for spec in todo], axis=0).tolist()
             done = sum(is_finished(s, plan.root, wanted[s.key][1]) for s in todo)
             on_steps(taken, total, f"{done} of {len(todo)} runs")
 

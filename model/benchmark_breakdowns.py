@@ -9,7 +9,8 @@ import numpy as np
 from .benchmark_people import Runs, people_breakdowns
 from .cost import multiplications
 from .face_regions import REGIONS
-from .learning_curves import PLATEAU, curve_of, plateau_left
+from .learning_curves import curve_of
+from .plateau import PLATEAU_CCC, plateau_left
 from .result_table import Breakdown, Spread, metric_name
 from .run_spec import RunScores
 
@@ -174,7 +175,7 @@ def _training(found: Runs, headline: Headline) -> Breakdown:
         "Training",
         "Multiplications are of one clip, in millions. Steps are told seed by seed. The plateau "
         "of constant output is left with the first validation "
-        f"CCC above {PLATEAU}; the best step is the one that is scored.",
+        f"CCC above {PLATEAU_CCC}; the best step is the one that is scored.",
         figures,
         metric="training",
         each=True,

@@ -244,6 +244,10 @@ class TrainConfig:
     seed : int
         Weights, order of clips, augmentation and dropout are functions of it.
     batch_size, max_steps : int
+    steps_past_plateau : int or None
+        A run that leaves the plateau of constant output within `max_steps` takes so many steps
+        after it (`model.plateau`), which may be more than `max_steps`. Categories, which have no
+        CCC, end at `max_steps`.
     learning_rate : float
         Of Adam, after `warmup_steps` steps of linear rise.
     gradient_clip : float or None
@@ -292,6 +296,7 @@ class TrainConfig:
     seed: int = 0
     batch_size: int = 4
     max_steps: int = 20_000
+    steps_past_plateau: int | None = None
     learning_rate: float = 1e-4
     warmup_steps: int = 0
     gradient_clip: float | None = None
@@ -318,6 +323,10 @@ class TrainConfig:
         for name in ("batch_size", "max_steps", "validate_every"):
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.steps_past_plateau is not None and self.steps_past_plateau < 1:
+            raise ModelError(
+                f"steps_past_plateau is {self.steps_past_plateau}, expected at least 1"
+            )
         if not 0 <= self.seed <= MAX_SEED:
             raise ModelError(f"seed is {self.seed}, expected 0 to {MAX_SEED}")
         if not self.learning_rate > 0 or self.warmup_steps < 0 or self.ccc_weight < 0:
@@ -333,6 +342,11 @@ class TrainConfig:
             raise ModelError(f"min_valid_share is {self.min_valid_share}, expected 0 to 1")
         if not 0 < self.validation_share < 1:
             raise ModelError(f"validation_share is {self.validation_share}, expected 0 < share < 1")
+
+    @property
+    def most_steps(self) -> int:
+        """Steps that a run takes at most."""
+        return self.max_steps + (self.steps_past_plateau or 0)
 
     def to_object(self) -> dict[str, Any]:
         """Return the JSON object that `from_object` reads."""

@@ -1,4 +1,4 @@
-"""How the rows of a table learned: validation CCC over steps, and when they left the plateau."""
+"""How the rows of a table learned: validation CCC over steps."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,17 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .plateau import PLATEAU_CCC, Curve
 from .run_spec import RunScores
 from .vector_figure import write_figure
 
-PLATEAU = 0.3
-"""Validation CCC above which a network is held to say something about what it is shown."""
 _COLUMNS = 4
 _DPI = 120
 _LINE, _RANGE, _OTHERS = "#2b5fa8", "#a9c1e4", "0.85"
-
-Curve = Sequence[tuple[int, float]]
-"""Step and validation CCC, one pair a validation."""
 
 
 def curve_of(run: RunScores, output: str) -> Curve:
@@ -27,11 +23,6 @@ def curve_of(run: RunScores, output: str) -> Curve:
         for line in run.metrics
         if output in line["validation"]
     ]
-
-
-def plateau_left(curve: Curve) -> int | None:
-    """Return the step of the first validation above `PLATEAU`; None if there was none."""
-    return next((step for step, value in curve if value > PLATEAU), None)
 
 
 def draw_learning_curves(
@@ -87,7 +78,7 @@ def _over_seeds(curves: Sequence[Curve]) -> tuple[list[int], list[float], list[f
 
 
 def _dress(axes: Axes, label: str) -> None:
-    axes.axhline(PLATEAU, color="0.6", linewidth=0.7, linestyle=":")
+    axes.axhline(PLATEAU_CCC, color="0.6", linewidth=0.7, linestyle=":")
     axes.set_title(label, fontsize=8)
     axes.set_ylim(-0.2, 1)
     axes.tick_params(labelsize=7)

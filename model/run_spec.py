@@ -22,6 +22,7 @@ from .evaluation import Evaluation
 from .fit_chain import chain_of_run
 from .knock_out import KnockOut
 from .made_with import made_with
+from .plateau import curve_of_metrics, last_step, plateau_left
 from .predictions_file import predictions_table, write_parquet
 from .run_evaluation import evaluation_path, read_evaluation, write_evaluation
 from .run_folder import CHECKPOINT, CONFIG, RunFolder
@@ -105,13 +106,13 @@ def is_finished(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> bool:
     )
 
 
-def steps_taken(spec: RunSpec, root: Path) -> int:
-    """Return the steps that the run is known to have taken, for progress."""
+def steps_of(spec: RunSpec, root: Path) -> tuple[int, int]:
+    """Return the steps that the run has taken, and those to take as far as is known."""
     folder = spec.folder(root)
-    if (folder / _FINISHED).is_file():
-        return spec.train.max_steps
     lines = RunFolder(folder).metrics()
-    return min(int(lines[-1]["step"]), spec.train.max_steps) if lines else 0
+    taken = int(lines[-1]["step"]) if lines else 0
+    total = last_step(spec.train, plateau_left(curve_of_metrics(lines)))
+    return (total if (folder / _FINISHED).is_file() else taken), total
 
 
 def fulfil(

@@ -192,7 +192,7 @@ def _train(args: argparse.Namespace) -> int:
     }
     rounded = ("seconds_s", "step_s", "clips_per_s", "data_wait")
     report |= {name: round(report[name], 4) for name in rounded}
-    terminal.print_result(args, report, _text(report, training.max_steps))
+    terminal.print_result(args, report, _text(report, max(training.max_steps, report["steps"])))
     return terminal.EXIT_OK
 
 

@@ -19,6 +19,7 @@ from .config import ModelConfig, TrainConfig
 from .errors import ModelError
 from .losses import training_loss
 from .pace import Pace
+from .plateau import curve_of_metrics, last_step, plateau_left
 from .precision import autocast
 from .predict import predict_clips
 from .prediction import Network, Prediction
@@ -85,6 +86,7 @@ class TrainingLoop:
         self._scores_shape = (1 + network.n_own, *frames, info.model.n_scores)
         # A run that goes on, perhaps with nothing left to do, is where its last line says.
         lines = files.metrics() if progress.step else []
+        self._curve = list(curve_of_metrics(lines))
         self.constant_output = bool(lines and lines[-1].get("constant_output"))
 
     def run(self, source: BatchSource, deadline_s: float | None) -> StopReason:
@@ -99,7 +101,7 @@ class TrainingLoop:
         batches = source.batches(progress.step)
         if self._out_of_patience():
             return "patience"
-        while progress.step < config.max_steps:
+        while progress.step < self._last_step():
             due = self._ranks.as_first(self._due(deadline_s))
             if due == "stop":
                 self._validate()
@@ -114,8 +116,8 @@ class TrainingLoop:
             progress.step += 1
             progress.loss_count += 1
             if self._watchers.on_progress is not None:
-                self._watchers.on_progress(progress.step, config.max_steps)
-            if progress.step % config.validate_every == 0 or progress.step == config.max_steps:
+                self._watchers.on_progress(progress.step, self._last_step())
+            if progress.step % config.validate_every == 0 or progress.step == self._last_step():
                 self._validate()
                 if self._out_of_patience():
                     return "patience"
@@ -127,6 +129,9 @@ class TrainingLoop:
             self._progress.step = 1
             self._validate()
         return "fitted"
+
+    def _last_step(self) -> int:
+        return last_step(self._config, plateau_left(self._curve))
 
     def _out_of_patience(self) -> bool:
         patience = self._config.patience
@@ -224,6 +229,7 @@ class TrainingLoop:
             line["validation"] = scores
             headline = "accuracy" if self._model.categorical else "ccc"
             mean = float(np.mean([s[headline] or 0.0 for s in scores.values()]))
+            self._curve += curve_of_metrics([line])
             best = mean > progress.best_score
             if best:
                 progress.best_score = mean

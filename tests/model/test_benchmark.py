@@ -26,7 +26,7 @@ from model.benchmark_tables import make_table
 from model.errors import ModelError
 from model.experiments import EXPERIMENTS
 from model.result_table import to_csv, to_markdown
-from model.run_spec import steps_taken
+from model.run_spec import steps_of
 
 DEADLINE_S = 240.0
 TINY = [
@@ -336,7 +336,7 @@ def test_equal_content_is_the_same_run_wherever_the_store_lies(
         changed = [s.key for row in plan_rows(EXPERIMENTS["table4"], other) for s in row.specs]
         assert not set(changed) & set(keys[0])
         (spec, *_) = plan_rows(EXPERIMENTS["table4"], other)[0].specs
-        assert steps_taken(spec, tmp_path) == 0
+        assert steps_of(spec, tmp_path)[0] == 0
 
 
 def test_failed_runs_leave_their_row_open(store_path: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from model.config import ModelConfig, TrainConfig
-from model.learning_curves import curve_of, draw_learning_curves, plateau_left
+from model.learning_curves import curve_of, draw_learning_curves
+from model.plateau import plateau_left
 from model.run_spec import RunScores, RunSpec
 
 
