@@ -1,5 +1,6 @@
 """What is told about the attention of all clips while they are predicted."""
 
+from collections.abc import Collection
 from typing import cast
 
 import numpy as np
@@ -35,9 +36,17 @@ class AttentionWatch:
     store : ClipStore
         That the clips are of.
     config : ModelConfig
+    show : collection of str, optional
+        Videos of which all may be kept, which holds pictures; None: any.
     """
 
-    def __init__(self, dataset: ClipDataset, store: ClipStore, config: ModelConfig) -> None:
+    def __init__(
+        self,
+        dataset: ClipDataset,
+        store: ClipStore,
+        config: ModelConfig,
+        show: Collection[str] | None = None,
+    ) -> None:
         self._dataset, self._store, self._config = dataset, store, config
         shape = (config.input_px, config.input_px)
         self._sum, self._squares = np.zeros(shape), np.zeros(shape)
@@ -47,7 +56,7 @@ class AttentionWatch:
         self._n_density = np.zeros(len(REGIONS), np.int64)
         self._masks: tuple[str, NDArray[np.bool_]] | None = None
         self._kept: dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
-        for video_id in _example_videos(dataset, store):
+        for video_id in _example_videos(dataset, store, show):
             n_rows = min(len(dataset.videos[video_id].rows), _MAX_EXAMPLE_ROWS)
             self._kept[video_id] = (np.zeros((n_rows, *shape)), np.zeros(n_rows, np.int64))
 
@@ -127,10 +136,14 @@ class AttentionWatch:
         return tuple(found)
 
 
-def _example_videos(dataset: ClipDataset, store: ClipStore) -> list[str]:
+def _example_videos(
+    dataset: ClipDataset, store: ClipStore, show: Collection[str] | None
+) -> list[str]:
     """Choose of each subject the video in which most is felt, the first subjects first."""
     liveliest: dict[str, tuple[float, str]] = {}
     for video_id in dict.fromkeys(ref.video_id for ref in dataset.clips):
+        if show is not None and video_id not in show:
+            continue
         labels = dataset.videos[video_id].labels[:, 0]
         known = labels[np.isfinite(labels)]
         lively = float(known.std()) if len(known) else -1.0

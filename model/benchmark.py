@@ -57,6 +57,8 @@ class BenchmarkPlan:
         Patterns of labels or architectures, as ``uran*``; empty: all rows.
     without_pretrained : bool
         Leave out the rows that start from published weights.
+    to_publish : bool
+        Pictures are for anyone to see: people who do not agree to that are not drawn.
     """
 
     store: ClipStore
@@ -71,6 +73,7 @@ class BenchmarkPlan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
     without_pretrained: bool = False
+    to_publish: bool = False
 
     def __post_init__(self) -> None:
         if self.n_seeds < 1 or self.workers < 1:

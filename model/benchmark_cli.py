@@ -139,6 +139,7 @@ def _benchmark(args: argparse.Namespace) -> int:
             settings=assignments(args.set),
             rows=_patterns(args.rows),
             without_pretrained=args.without_pretrained,
+            to_publish=args.publish is not None,
         )
         report: dict[str, Any] = {}
         lines: list[str] = []
@@ -171,6 +172,7 @@ def _carry_out(
     experiment: "Experiment", plan: "BenchmarkPlan", args: argparse.Namespace
 ) -> tuple[dict[str, Any], list[str]]:
     from .benchmark import carry_out, plan_rows
+    from .benchmark_figures import check_somebody_agrees
     from .benchmark_outcome import outcome_of_runs, outcome_without_runs
     from .publish import publish
     from .result_table import to_markdown
@@ -180,6 +182,7 @@ def _carry_out(
         rows = plan_rows(experiment, plan)
         if args.dry_run:
             return _told_of_runs(experiment, rows, plan)
+        check_somebody_agrees(experiment, plan)
         detail = ""
 
         def show(done: int, total: int, runs: str) -> None:

@@ -15,6 +15,7 @@ from .benchmark import BenchmarkPlan, PlannedRow
 from .errors import ModelError
 from .experiments import Experiment
 from .figures import draw_attention, draw_traces
+from .may_publish import publishable_videos
 from .published import TABLE_3
 from .result_table import ResultTable
 from .run_spec import evaluate_again
@@ -73,12 +74,34 @@ def _agreed(facts: Mapping[str, Any], name: str) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else "–"
 
 
+def check_somebody_agrees(experiment: Experiment, plan: BenchmarkPlan) -> None:
+    """Refuse, before any training, pictures for anyone to see of people who all do not agree.
+
+    Raises
+    ------
+    ModelError
+        Attention is to be published, and no test subject agrees to pictures being published.
+    """
+    if experiment.kind != "attention" or not plan.to_publish:
+        return
+    scored = [video for video in plan.store.videos.values() if video.split == "test"]
+    if not publishable_videos(plan.store) & {video.id for video in scored}:
+        raise ModelError(
+            f"{experiment.name} is not published: none of the "
+            f"{len({video.subject for video in scored})} test subjects of {plan.store.path.name} "
+            "agrees to pictures being published, expected at least one",
+            remedy="leave --publish out, or record people who agree (--publish-pictures)",
+        )
+
+
 def draw_run_attention(
     experiment: Experiment, rows: Sequence[PlannedRow], plan: BenchmarkPlan
 ) -> dict[str, Path]:
     """Draw faces with the attention of the first seed, as a picture and a film."""
     (row,) = rows
-    found = evaluate_again(row.specs[0], plan.root)
+    check_somebody_agrees(experiment, plan)
+    show = publishable_videos(plan.store) if plan.to_publish else None
+    found = evaluate_again(row.specs[0], plan.root, show=show)
     paths = {kind: plan.root / f"{experiment.name}.{kind}" for kind in ("png", "mp4")}
     title = f"{row.row.label}, seed {row.specs[0].train.seed}"
     draw_attention(found, paths["png"], title=title, overwrite=True)

@@ -18,6 +18,7 @@ from .errors import ModelError
 from .experiments import Experiment
 from .learning_curves import curve_of, draw_learning_curves
 from .light_figure import draw_by_light
+from .may_publish import publishable_videos
 from .result_table import ResultTable
 
 
@@ -87,7 +88,8 @@ def outcome_of_runs(
             for number, runs in read_runs(rows, plan, failures).items()
             if not rows[number].specs[0].model.facts.closed_form
         }
-        paths |= draw_by_light(table, plan.store, plan.root, experiment.name)
+        show = publishable_videos(plan.store) if plan.to_publish else None
+        paths |= draw_by_light(table, plan.store, plan.root, experiment.name, show=show)
         paths |= draw_learning_curves(curves, plan.root, experiment.name, title=table.title)
     if experiment.kind == "curve":
         paths |= draw_curve(experiment, table, rows, plan)

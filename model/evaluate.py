@@ -1,7 +1,6 @@
 """Evaluation as in section V.A: overlapping clips, their scores averaged frame by frame."""
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date
 
 import numpy as np
 import torch
@@ -9,10 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from capture.terminal import OnProgress
-from mavfer.consent import refusal
 from mavfer.splits import Split
 from mavfer.store import ClipStore
-from mavfer.store_schema import VideoInfo
 
 from .attention_watch import AttentionWatch
 from .checkpoint import CheckpointInfo
@@ -38,6 +35,7 @@ def evaluate(
     knock_out: KnockOut | None = None,
     batch_size: int = 8,
     groups: Mapping[str, Mapping[str, str]] | None = None,
+    show: Collection[str] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Predict every frame of a split.
@@ -57,6 +55,8 @@ def evaluate(
     knock_out : KnockOut, optional
     groups : mapping of str to mapping of video id to str, optional
         Further tables, beside the one by light (`model.groups`).
+    show : collection of str, optional
+        Videos of which pictures may be kept as examples; None: any.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def evaluate(
         runner.replacement = runner.mean_attention()
     shape = (config.clip_length,) if config.label == "frames" else ()
     predicted = np.empty((len(dataset), *shape, config.n_scores), np.float32)
-    watch = AttentionWatch(dataset, store, config) if config.facts.attention else None
+    watch = AttentionWatch(dataset, store, config, show) if config.facts.attention else None
     for rows, prediction in runner.batches():
         predicted[rows] = prediction.score.cpu().numpy()
         if watch is not None and prediction.attention is not None:
@@ -110,12 +110,6 @@ def evaluate(
         attention_regions=watch.regions if watch else None,
         groups=frame_groups(store, groups),
     )
-
-
-def may_publish(video: VideoInfo) -> bool:
-    """Whether the subject agreed that pictures are shown to anyone."""
-    today = date.today()  # noqa: DTZ011 - the subject's calendar day
-    return refusal(video.consent, "publish", today=today) is None
 
 
 class _Runner:

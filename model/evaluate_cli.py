@@ -159,10 +159,11 @@ def _evaluate_run(args: argparse.Namespace) -> int:
 
     from .checkpoint import load_checkpoint
     from .device import chosen_device
-    from .evaluate import evaluate, may_publish
+    from .evaluate import evaluate
     from .fit_chain import chain_of_run
     from .groups import read_groups
     from .knock_out import KnockOut, knock_outs_of
+    from .may_publish import may_publish
     from .model_card import write_model_card
     from .results import check_output, describe_run, summarise, write_results
     from .run_folder import CHECKPOINT

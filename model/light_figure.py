@@ -1,6 +1,6 @@
 """A table's figures by light as a picture: what the cameras see above, what networks say below."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,21 @@ from .result_table import Breakdown, ResultTable, Spread, metric_name
 from .vector_figure import write_figure
 
 LIGHT = "light"
+BY_LIGHT = "by_light"
+"""Key of the pictures, before their kind."""
 _BRIGHT_FIRST = ("bright", "normal", "side", "dim", "near-dark", "dark")
 _DPI = 120
 _OWN, _CONTROL = "#2b5fa8", "#9a9a9a"
 
 
-def draw_by_light(table: ResultTable, store: ClipStore, folder: Path, name: str) -> dict[str, Path]:
+def draw_by_light(
+    table: ResultTable,
+    store: ClipStore,
+    folder: Path,
+    name: str,
+    *,
+    show: Collection[str] | None = None,
+) -> dict[str, Path]:
     """Draw a column a light and a bar a row, mean and sd over seeds; controls are grey.
 
     Above each column stand the crops of a test subject in that light, the same in all where one
@@ -35,6 +44,8 @@ def draw_by_light(table: ResultTable, store: ClipStore, folder: Path, name: str)
     folder : Path
     name : str
         Of the files, without their ending.
+    show : collection of str, optional
+        Videos of which pictures may be shown; None: any.
 
     Returns
     -------
@@ -46,12 +57,13 @@ def draw_by_light(table: ResultTable, store: ClipStore, folder: Path, name: str)
         return {}
     lights = sorted(part.columns, key=_order)
     rows = [row for row in table.rows if row.label in part.figures]
-    height = 1.3 + 0.6 + 0.24 * len(rows)
+    faces = _faces(store, lights, show)
+    above_in = 1.3 if faces else 0.2
+    height = above_in + 0.6 + 0.24 * len(rows)
     figure = Figure(figsize=(2.5 + 1.9 * len(lights), height), dpi=_DPI, layout="constrained")
     grid = figure.subplots(
-        2, len(lights), height_ratios=[1.3, height - 1.3], sharey="row", squeeze=False
+        2, len(lights), height_ratios=[above_in, height - above_in], sharey="row", squeeze=False
     )
-    faces = _faces(store, lights)
     for column, light in enumerate(lights):
         above, below = grid[:, column]
         above.set_axis_off()
@@ -62,7 +74,7 @@ def draw_by_light(table: ResultTable, store: ClipStore, folder: Path, name: str)
     grid[1, 0].set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
     grid[1, 0].invert_yaxis()
     figure.supxlabel(f"{metric_name(table.headline)}, unseen people", fontsize=9)
-    return write_figure(figure, folder, f"{name}-by-light", key="by_light")
+    return write_figure(figure, folder, f"{name}-by-light", key=BY_LIGHT)
 
 
 def _bars(axes: Axes, figures: Sequence[Spread], controls: Sequence[bool]) -> None:
@@ -91,12 +103,14 @@ def _spread(part: Breakdown, label: str, light: str) -> Spread:
     return figure if isinstance(figure, Spread) else Spread(())
 
 
-def _faces(store: ClipStore, lights: Sequence[str]) -> Mapping[str, NDArray[np.uint8]]:
+def _faces(
+    store: ClipStore, lights: Sequence[str], show: Collection[str] | None
+) -> Mapping[str, NDArray[np.uint8]]:
     """Draw a moment in each light, of the test subject that was seen in most of them."""
     found: dict[str, dict[str, tuple[str, int]]] = {}
     for video_id, names in frame_groups(store).get(LIGHT, {}).items():
         video = store.videos[video_id]
-        if video.split != "test":
+        if video.split != "test" or (show is not None and video_id not in show):
             continue
         for light in set(names.tolist()) & set(lights):
             rows = np.flatnonzero(names == light)

@@ -17,7 +17,9 @@ from .benchmark_outcome import Outcome
 from .benchmark_tables import read_runs
 from .errors import ModelError
 from .leaderboard import gold_fingerprint
+from .light_figure import BY_LIGHT
 from .made_with import made_with
+from .may_publish import publishable_videos
 from .result_table import to_markdown
 
 _PICTURES = (".svg", ".png")
@@ -41,9 +43,14 @@ def publish(outcome: Outcome, plan: BenchmarkPlan, folder: Path, *, command: str
     Raises
     ------
     ModelError
-        A run failed.
+        A run failed, or pictures of people were not drawn to be published.
     """
     name = outcome.experiment.name
+    if _shows_people(outcome) and not plan.to_publish:
+        raise ModelError(
+            f"{name} is not published: its pictures may show people who do not agree to that",
+            remedy="draw them with a plan that has to_publish",
+        )
     if outcome.failures:
         raise ModelError(
             f"{name} is not published: {len(outcome.failures)} runs failed, "
@@ -74,7 +81,8 @@ def _page(outcome: Outcome, plan: BenchmarkPlan, files: Sequence[str], command: 
     if figures := [name for name in files if name.endswith(".csv")]:
         parts.append(f"Every figure of every seed: {', '.join(f'[{n}]({n})' for n in figures)}.")
     parts += ["## How this was made", f"```sh\n{command}\n```"]
-    facts = {**_data(plan.store), **_runs(outcome.rows, plan), **_now()}
+    pictured = _pictured(plan.store) if _shows_people(outcome) else {}
+    facts = {**_data(plan.store), **pictured, **_runs(outcome.rows, plan), **_now()}
     parts.append("\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in facts.items())]))
     return "\n\n".join(parts) + "\n"
 
@@ -100,6 +108,21 @@ def _data(store: ClipStore) -> dict[str, str]:
         "people": people,
         "videos": f"{len(videos)}, {sum(v.n_frames for v in videos)} frames",
     }
+
+
+def _shows_people(outcome: Outcome) -> bool:
+    return outcome.experiment.kind == "attention" or f"{BY_LIGHT}_png" in outcome.paths
+
+
+def _pictured(store: ClipStore) -> dict[str, str]:
+    """Tell whether people are missing from pictures, and why."""
+    scored = {v.id: v.subject for v in store.videos.values() if v.split == "test"}
+    agreed = {scored[name] for name in publishable_videos(store) & scored.keys()}
+    everybody = set(scored.values())
+    if agreed == everybody:
+        return {}
+    told = f"of {len(agreed)} of {len(everybody)} test people: the others do not agree"
+    return {"pictures": told}
 
 
 def _runs(rows: Sequence[PlannedRow], plan: BenchmarkPlan) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -202,8 +202,16 @@ def read_scores(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> RunScor
     return RunScores(spec, found, facts, RunFolder(folder).metrics(), predictions)
 
 
-def evaluate_again(spec: RunSpec, root: Path) -> Evaluation:
-    """Evaluate a finished run once more, for pictures of its traces and its attention."""
+def evaluate_again(spec: RunSpec, root: Path, *, show: Collection[str] | None = None) -> Evaluation:
+    """Evaluate a finished run once more, for pictures of its traces and its attention.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    root : Path
+    show : collection of str, optional
+        Videos of which pictures may be kept; None: any.
+    """
     with open_store(spec.store_path) as store:
         network, info = load_checkpoint(spec.folder(root) / CHECKPOINT)
         return evaluate(
@@ -212,6 +220,7 @@ def evaluate_again(spec: RunSpec, root: Path) -> Evaluation:
             store,
             split=spec.split,  # type: ignore[arg-type]  # checked by the command
             batch_size=_EVALUATION_BATCH,
+            show=show,
         )
 
 

@@ -28,7 +28,7 @@ def made(
 ) -> tuple[Outcome, BenchmarkPlan]:
     with open_store(lit_store_path) as store:
         root = tmp_path_factory.mktemp("benchmark")
-        plan = BenchmarkPlan(store, root, n_seeds=2, steps=2, settings=SMALL)
+        plan = BenchmarkPlan(store, root, n_seeds=2, steps=2, settings=SMALL, to_publish=True)
         rows = [row for row in plan_rows(EXPERIMENTS["table5"], plan) if row.row.label == "2D-CNN"]
         assert carry_out(rows, plan) == {}
         return outcome_of_runs(EXPERIMENTS["table5"], rows, plan, {}), plan
@@ -54,6 +54,7 @@ def test_a_page_says_how_its_figures_were_made(
         "| trained on | ",
     ):
         assert words in text
+    assert "| pictures | of 0 of 2 test people: the others do not agree |" in text
     assert str(plan.root) not in text
     assert set(links(page)) == {"table5-curves.svg", "table5-by-light.svg", "table5.csv"}
     assert all((page.parent / link).is_file() for link in links(page))
@@ -70,6 +71,9 @@ def test_a_page_is_whole_or_not_there(made: tuple[Outcome, BenchmarkPlan], tmp_p
     with pytest.raises(OSError, match="lost"):
         publish(broken, plan, folder, command="x")
     assert list(folder.iterdir()) == []
+    unchecked = replace(plan, to_publish=False)
+    with pytest.raises(ModelError, match="may show people who do not agree"):
+        publish(outcome, unchecked, folder, command="x")
     failed = replace(outcome, failures={"key": "diverged"})
     with pytest.raises(ModelError, match="1 runs failed, diverged"):
         publish(failed, plan, folder, command="x")
