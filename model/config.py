@@ -73,8 +73,8 @@ class ModelConfig:
         What a clip's score stands for: the mean of its frames' labels, the label of the last or
         the middle frame, or, with a score for each frame, all of them.
     rate : {"4", "native"}
-        ``4``: frames nearest to a grid of 4 Hz, so that 16 are 4 s. ``native``: consecutive frames
-        as stored.
+        ``4``: of frames that come faster, those nearest to a grid of 4 Hz, so that 16 are 4 s;
+        slower ones as stored, with a warning. ``native``: consecutive frames as stored.
     backbone_px : int
         Side to which frames are resized for VGG and ResNet trunks.
     recurrent_units, recurrent_layers : int

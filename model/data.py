@@ -15,13 +15,9 @@ from mavfer.splits import Split
 from mavfer.store import ClipStore
 from mavfer.store_schema import Dimension, StoreModality, crop_shape
 
+from .clip_rate import clip_rows, warn_of_slow_frames
 from .config import ModelConfig
 from .errors import ModelError
-
-GRID_HZ = 4.0
-"""Rate of the clips of the paper: 16 frames are 4 s."""
-_SAME_RATE = 1.25
-"""A store whose rate is at most so many times that of the grid is taken as it is."""
 
 
 class Batch(NamedTuple):
@@ -125,6 +121,7 @@ class ClipDataset(Dataset[Batch]):
                     continue
                 self.clips.append(ClipRef(video.id, start))
                 labels.append(label)
+        warn_of_slow_frames(store, self.videos, config)
         n_columns = len(config.outputs)
         shape = (config.clip_length, n_columns) if config.label == "frames" else (n_columns,)
         self.labels = np.array(labels, np.float32).reshape(-1, *shape)
@@ -225,24 +222,6 @@ def clip_label(labels: NDArray[np.float32], config: ModelConfig) -> NDArray[np.f
     return last
 
 
-def grid_rows(time_ns: NDArray[np.int64], *, rate_hz: float) -> NDArray[np.int64]:
-    """Rows nearest to an even grid from the first row's time to the last one's.
-
-    Parameters
-    ----------
-    time_ns : (N,) int64, increasing, N >= 1
-    rate_hz : float
-    """
-    n_moments = int((time_ns[-1] - time_ns[0]) / 1e9 * rate_hz + 0.5) + 1
-    grid = time_ns[0] + np.round(np.arange(n_moments) * 1e9 / rate_hz).astype(np.int64)
-    after = np.searchsorted(time_ns, grid).clip(1, max(1, len(time_ns) - 1))
-    if len(time_ns) == 1:
-        return np.zeros(n_moments, np.int64)
-    nearer_before = grid - time_ns[after - 1] <= time_ns[after] - grid
-    rows: NDArray[np.int64] = np.where(nearer_before, after - 1, after)
-    return rows
-
-
 def check_store(store: ClipStore, config: ModelConfig) -> None:
     """Refuse a store that lacks what the network needs."""
     if missing := [m for m in config.modalities if m not in store.modalities]:
@@ -263,18 +242,14 @@ def _video_rows(store: ClipStore, video_id: str, config: ModelConfig) -> VideoRo
     face = valid["face"]
     time_ns = store.time_ns(video_id)
     rows = np.arange(len(time_ns))
-    if config.rate == "4" and len(time_ns) > 1 and _measured_hz(time_ns) > _SAME_RATE * GRID_HZ:
-        rows = grid_rows(time_ns, rate_hz=GRID_HZ)
+    if config.rate == "4":
+        rows = clip_rows(time_ns, store_rate_hz=store.rate_hz)
     usable = {"face": face} | {m: face & valid.get(m, face) for m in config.modalities}
     return VideoRows(
         rows,
         {name: flags[rows] for name, flags in usable.items()},
         frame_labels(store, video_id, config)[rows],
     )
-
-
-def _measured_hz(time_ns: NDArray[np.int64]) -> float:
-    return float(1e9 / max(1.0, float(np.median(np.diff(time_ns)))))
 
 
 def _mean_of_known(labels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,8 +11,8 @@ from mavfer.store import open_store
 from mavfer.store_writer import StoreLayout
 
 from .checkpoint import CheckpointInfo
+from .clip_rate import GRID_HZ
 from .config import ModelConfig
-from .data import GRID_HZ
 from .errors import ModelError
 from .evaluate import evaluate
 from .evaluation import Evaluation

@@ -18,7 +18,8 @@ from mavfer.faces import FaceTracker
 from mavfer.landmarks import LandmarkCount
 
 from .checkpoint import CheckpointInfo
-from .data import GRID_HZ, nearest_known
+from .clip_rate import GRID_HZ, clip_rate_hz
+from .data import nearest_known
 from .errors import ModelError
 from .film import check_color_only
 from .prediction import Network
@@ -65,7 +66,7 @@ class LiveWindow:
         if info.model.label == "frames":
             raise ModelError("live scores are of windows, this network scores frames")
         self._network, self._info = network.eval(), info
-        self._rate_hz = info.rate_hz or GRID_HZ
+        self._rate_hz = clip_rate_hz(info.rate_hz, info.model) or GRID_HZ
         self._crop_px = max(_SMALLEST_CROP_PX, info.model.input_px)
         self._tracker = FaceTracker(_LANDMARKS)
         self._times_ns: deque[int] = deque()

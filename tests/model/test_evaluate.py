@@ -15,7 +15,8 @@ from mavfer.errors import DatasetError
 from mavfer.store import ClipStore, open_store
 from mavfer.store_assembly import write_store
 from mavfer.store_writer import FrameCrops, StoreLayout
-from model.data import ClipDataset, grid_rows
+from model.clip_rate import grid_rows
+from model.data import ClipDataset
 from model.errors import ModelError
 from model.evaluate import average_clips, evaluate, onto_frames, spread
 from model.evaluation import Evaluation
