@@ -222,13 +222,16 @@ def _evaluate_run(args: argparse.Namespace) -> int:
                 ).pooled()
     summary = summarise(evaluation, describe_run(info, path), split=args.split, chain=chain)
     summary |= {"store": str(args.store), "knock_out": str(knock_out) or None}
+    summary["evaluated_on"] = fingerprint
     summary["shown_without_consent_to_publish"] = private
     if controls:
         summary["controls"] = controls
     files = write_results(evaluation, summary, output, chain=chain, overwrite=args.overwrite)
-    if output == args.run / "evaluation" / "test" and info.store_fingerprint == fingerprint:
+    # The checkpoint of a run may be named instead of its folder; a copy elsewhere has no card.
+    of_run = path.name == CHECKPOINT and output == path.parent / "evaluation" / "test"
+    if of_run and info.store_fingerprint == fingerprint:
         with open_store(args.store) as store:
-            files["model_card"] = str(write_model_card(args.run, store, info))
+            files["model_card"] = str(write_model_card(path.parent, store, info))
     terminal.print_result(args, summary | files, _text(summary, files))
     return terminal.EXIT_OK
 

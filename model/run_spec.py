@@ -15,6 +15,7 @@ from capture.files import write_text_atomic
 from capture.terminal import OnProgress
 from mavfer.store import open_store
 
+from .card_scores import scored
 from .checkpoint import load_checkpoint
 from .config import ModelConfig, TrainConfig
 from .evaluate import evaluate
@@ -22,6 +23,7 @@ from .evaluation import Evaluation
 from .fit_chain import chain_of_run
 from .knock_out import KnockOut
 from .made_with import made_with
+from .model_card import write_model_card
 from .plateau import curve_of_metrics, last_step, plateau_left
 from .predictions_file import predictions_table, write_parquet
 from .run_evaluation import evaluation_path, read_evaluation, write_evaluation
@@ -184,13 +186,11 @@ def fulfil(
                     {"run": spec.key, "split": spec.split},
                     overwrite=True,
                 )
-            write_evaluation(
-                evaluation_path(folder, spec.split, name),
-                found,
-                processed,
-                split=spec.split,
-                knock_out=name,
-            )
+            path = evaluation_path(folder, spec.split, name)
+            write_evaluation(path, found, processed, split=spec.split, knock_out=name)
+            if not name and spec.split == "test":
+                where = str(path.relative_to(folder))
+                write_model_card(folder, store, info, test=scored(found, where=where))
 
 
 def read_scores(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> RunScores:
