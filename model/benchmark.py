@@ -18,6 +18,7 @@ from .errors import ModelError
 from .experiments import Experiment, Row
 from .knock_out import knock_outs_of
 from .presets import preset
+from .published import DIMENSION
 from .result_table import ResultTable, to_csv, to_latex, to_markdown
 from .run_pool import fulfil_all
 from .run_spec import RunSpec, is_finished, steps_of, with_seed
@@ -80,6 +81,18 @@ class BenchmarkPlan:
             raise ModelError(
                 f"{self.n_seeds} seeds, {self.workers} workers: expected at least 1 of each"
             )
+
+
+def is_beside_paper(experiment: Experiment, plan: BenchmarkPlan) -> bool:
+    """Whether the plan is about what the paper prints, so that its figures can stand beside."""
+    return experiment.categorical or not experiment.rows or plan.output == DIMENSION
+
+
+def file_stem(experiment: Experiment, plan: BenchmarkPlan) -> str:
+    """Name an experiment's files: another dimension than the paper's has files of its own."""
+    if is_beside_paper(experiment, plan):
+        return experiment.name
+    return f"{experiment.name}-{plan.output}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -213,6 +213,7 @@ def _carry_out(
 def _add_to_leaderboard(outcome: "Outcome", plan: "BenchmarkPlan", path: Path) -> int:
     from mavfer.sim_pipeline import dataset_of
 
+    from .benchmark import file_stem
     from .benchmark_tables import read_runs
     from .errors import ModelError
     from .own_rows import add_rows, own_row
@@ -231,7 +232,7 @@ def _add_to_leaderboard(outcome: "Outcome", plan: "BenchmarkPlan", path: Path) -
             runs,
             plan.store,
             output=plan.output,
-            table=outcome.experiment.name,
+            table=file_stem(outcome.experiment, plan),
             dataset=dataset,
         )
         for number, runs in read_runs(outcome.rows, plan, outcome.failures).items()

@@ -11,7 +11,7 @@ from mavfer.statistics.figures import draw_all
 from mavfer.statistics.measure import measure
 
 from .attention_film import write_attention_film
-from .benchmark import BenchmarkPlan, PlannedRow
+from .benchmark import BenchmarkPlan, PlannedRow, file_stem
 from .errors import ModelError
 from .experiments import Experiment
 from .figures import draw_attention, draw_traces
@@ -102,7 +102,8 @@ def draw_run_attention(
     check_somebody_agrees(experiment, plan)
     show = publishable_videos(plan.store) if plan.to_publish else None
     found = evaluate_again(row.specs[0], plan.root, show=show)
-    paths = {kind: plan.root / f"{experiment.name}.{kind}" for kind in ("png", "mp4")}
+    stem = file_stem(experiment, plan)
+    paths = {kind: plan.root / f"{stem}.{kind}" for kind in ("png", "mp4")}
     title = f"{row.row.label}, seed {row.specs[0].train.seed}"
     draw_attention(found, paths["png"], title=title, overwrite=True)
     write_attention_film(found, paths["mp4"], overwrite=True)
@@ -118,7 +119,7 @@ def draw_run_traces(
         if not row.specs:
             continue
         name = row.specs[0].model.architecture
-        path = plan.root / f"{experiment.name}-{name}.png"
+        path = plan.root / f"{file_stem(experiment, plan)}-{name}.png"
         found = evaluate_again(row.specs[0], plan.root)
         draw_traces(found, None, path, title=row.row.label, overwrite=True)
         paths[name] = path
@@ -146,7 +147,7 @@ def draw_curve(
         axes.set_xticks(list(known), [str(t) for t in known])
         axes.set_xlabel("frames of a clip")
         axes.set_title(metric.upper(), fontsize=10)
-    path = plan.root / f"{experiment.name}.png"
+    path = plan.root / f"{file_stem(experiment, plan)}.png"
     with atomic_output(path, overwrite=True) as partial:
         figure.savefig(partial, format="png")
     return {"figure": path}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .benchmark import BenchmarkPlan, PlannedRow, write_table
+from .benchmark import BenchmarkPlan, PlannedRow, file_stem, write_table
 from .benchmark_figures import (
     draw_curve,
     draw_run_attention,
@@ -80,8 +80,9 @@ def outcome_of_runs(
         return Outcome(experiment, draw_run_attention(experiment, rows, plan), tuple(rows))
     if experiment.kind == "traces":
         return Outcome(experiment, draw_run_traces(experiment, rows, plan), tuple(rows))
+    stem = file_stem(experiment, plan)
     table = make_table(experiment, rows, plan, failures)
-    paths = write_table(table, plan.root, experiment.name)
+    paths = write_table(table, plan.root, stem)
     if not experiment.categorical:
         curves = {
             rows[number].row.label: [curve_of(each, plan.output) for each in runs]
@@ -89,8 +90,8 @@ def outcome_of_runs(
             if not rows[number].specs[0].model.facts.closed_form
         }
         show = publishable_videos(plan.store) if plan.to_publish else None
-        paths |= draw_by_light(table, plan.store, plan.root, experiment.name, show=show)
-        paths |= draw_learning_curves(curves, plan.root, experiment.name, title=table.title)
+        paths |= draw_by_light(table, plan.store, plan.root, stem, show=show)
+        paths |= draw_learning_curves(curves, plan.root, stem, title=table.title)
     if experiment.kind == "curve":
         paths |= draw_curve(experiment, table, rows, plan)
     return Outcome(experiment, paths, tuple(rows), table, failures)

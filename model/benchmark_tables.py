@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from .benchmark import BenchmarkPlan, PlannedRow, is_wanted
+from .benchmark import BenchmarkPlan, PlannedRow, is_beside_paper, is_wanted
 from .benchmark_breakdowns import Headline, breakdowns
 from .experiments import Experiment
+from .published import DIMENSION
 from .result_table import ResultRow, ResultTable, Spread
 from .run_spec import RunScores, read_scores
 
@@ -58,8 +59,11 @@ def make_table(
         for number, runs in found.items()
     }
     baseline = next((n for n, row in enumerate(rows) if row.row.baseline and n in scored), None)
+    beside_paper = is_beside_paper(experiment, plan)
     results = []
     for number, row in enumerate(rows):
+        if row.row.architecture is None and not beside_paper:
+            continue  # only a figure of the paper
         scores = scored.get(number, {})
         difference = None
         if baseline is not None and scores and number != baseline:
@@ -67,7 +71,7 @@ def make_table(
         results.append(
             ResultRow(
                 row.row.label,
-                row.row.published,
+                row.row.published if beside_paper else None,
                 scores,
                 difference,
                 notes[number],
@@ -77,24 +81,34 @@ def make_table(
     against = rows[baseline].row.label if baseline is not None else None
     labelled = {rows[number].row.label: runs for number, runs in found.items()}
     return ResultTable(
-        title=f"{experiment.name}: {experiment.title}",
+        title=title_of(experiment, plan),
         metrics=metrics,
         headline=headline.metric,
         rows=tuple(results),
         notes=_notes(experiment, plan, against),
         breakdowns=breakdowns(labelled, headline, against),
+        beside_paper=beside_paper,
     )
+
+
+def title_of(experiment: Experiment, plan: BenchmarkPlan) -> str:
+    """Return what a table or page is called."""
+    dimension = "" if is_beside_paper(experiment, plan) else f", {plan.output}"
+    return f"{experiment.name}: {experiment.title}{dimension}"
 
 
 def _notes(experiment: Experiment, plan: BenchmarkPlan, against: str | None) -> tuple[str, ...]:
     seeds = f"seeds 0 to {plan.n_seeds - 1}" if plan.n_seeds > 1 else "one seed"
     store = plan.store
+    paper, advice = f"Paper: Lee et al., IEEE TIP 2020, on {experiment.published_on}. Ours: ", ""
+    if is_beside_paper(experiment, plan):
+        advice = " Other data: compare rows with rows, not with the paper."
+    else:
+        paper = f"The paper's figures are of {DIMENSION} and are left out. Ours: "
     notes = [
-        f"Paper: Lee et al., IEEE TIP 2020, on {experiment.published_on}. Ours: "
-        f"{store.path.name} (fingerprint {store.fingerprint[:16]}), scale {plan.scale}, {seeds}, "
-        f"{'category' if experiment.categorical else plan.output}, all test frames pooled, "
-        f"mean ± sample sd over seeds; mavfer {version('mavfer')}. Other data: compare rows with "
-        "rows, not with the paper.",
+        f"{paper}{store.path.name} (fingerprint {store.fingerprint[:16]}), scale {plan.scale}, "
+        f"{seeds}, {'category' if experiment.categorical else plan.output}, all test frames "
+        f"pooled, mean ± sample sd over seeds; mavfer {version('mavfer')}.{advice}",
     ]
     if against:
         notes.append(f"Differences are to “{against}”, seed by seed, so their sd is paired.")

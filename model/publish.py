@@ -12,9 +12,9 @@ from mavfer.sim_pipeline import dataset_of
 from mavfer.splits import SPLITS
 from mavfer.store import ClipStore
 
-from .benchmark import BenchmarkPlan, PlannedRow
+from .benchmark import BenchmarkPlan, PlannedRow, file_stem
 from .benchmark_outcome import Outcome
-from .benchmark_tables import read_runs
+from .benchmark_tables import read_runs, title_of
 from .errors import ModelError
 from .leaderboard import gold_fingerprint
 from .light_figure import BY_LIGHT
@@ -30,6 +30,7 @@ _KEPT = (".csv", *_PICTURES)
 def publish(outcome: Outcome, plan: BenchmarkPlan, folder: Path, *, command: str) -> Path:
     """Write ``<experiment>.md`` with its pictures and figures into `folder`; return the page.
 
+    Of another dimension than the paper's it is ``<experiment>-<dimension>.md``.
     The page is written last: where it is, everything that it shows is there.
 
     Parameters
@@ -57,12 +58,13 @@ def publish(outcome: Outcome, plan: BenchmarkPlan, folder: Path, *, command: str
             f"{next(iter(outcome.failures.values()))}",
             remedy="mend what is at fault, or choose other rows",
         )
+    stem = file_stem(outcome.experiment, plan)
     sources = [path for path in outcome.paths.values() if path.suffix in _KEPT]
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=f".{name}-", suffix=".partial") as partial:
+    with TemporaryDirectory(dir=folder, prefix=f".{stem}-", suffix=".partial") as partial:
         for source in sources:
             copyfile(source, Path(partial) / source.name)
-        page = Path(partial) / f"{name}.md"
+        page = Path(partial) / f"{stem}.md"
         write_text_atomic(page, _page(outcome, plan, [path.name for path in sources], command))
         for source in sources:
             (Path(partial) / source.name).replace(folder / source.name)
@@ -76,7 +78,7 @@ def _page(outcome: Outcome, plan: BenchmarkPlan, files: Sequence[str], command: 
     elif "md" in outcome.paths:
         text = outcome.paths["md"].read_text(encoding="utf-8")
     else:
-        text = f"# {experiment.name}: {experiment.title}\n"
+        text = f"# {title_of(experiment, plan)}\n"
     parts = [text.rstrip(), *_shown(files)]
     if figures := [name for name in files if name.endswith(".csv")]:
         parts.append(f"Every figure of every seed: {', '.join(f'[{n}]({n})' for n in figures)}.")

@@ -7,6 +7,9 @@ Table IV are read as in docs/decisions/0060: the differences named in its text f
 
 from dataclasses import dataclass
 
+DIMENSION = "valence"
+"""That the figures of Tables IV to IX are about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:

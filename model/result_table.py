@@ -147,6 +147,8 @@ class ResultTable:
     rows : tuple of ResultRow
     notes : tuple of str
     breakdowns : tuple of Breakdown
+    beside_paper : bool
+        Whether columns are kept for the paper's figures.
     """
 
     title: str
@@ -155,6 +157,7 @@ class ResultTable:
     rows: tuple[ResultRow, ...]
     notes: tuple[str, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
+    beside_paper: bool = True
 
     def to_object(self) -> list[dict[str, Any]]:
         """Return every row with its figures as JSON."""
@@ -179,6 +182,8 @@ class ResultTable:
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return header and rows as text."""
         printed = [m for m in self.metrics if m in ("rmse", "cc", "ccc", "accuracy")]
+        if not self.beside_paper:
+            printed = []
         header = ["", *(f"{metric_name(m)}, paper" for m in printed)]
         header += [metric_name(m) for m in self.metrics] + [f"Δ{metric_name(self.headline)}"]
         rows = []
