@@ -6,10 +6,29 @@ people withdraws.
 
 import struct
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
 
 from annotation.mark import DERIVED_MARK
 
-__all__ = ["DERIVED_MARK", "png_with_text"]
+__all__ = ["DERIVED_MARK", "is_marked", "overlapping_blocks", "png_with_text"]
+
+_BLOCK_BYTES = 1 << 22
+
+
+def is_marked(path: Path) -> bool:
+    """Tell whether a file bears the mark."""
+    mark = DERIVED_MARK.encode()
+    return any(mark in block for block in overlapping_blocks(path, len(mark)))
+
+
+def overlapping_blocks(path: Path, overlap: int) -> Iterator[bytes]:
+    """Yield a file in blocks that share their ends, so that no name falls between two."""
+    tail = b""
+    with path.open("rb") as handle:
+        while block := handle.read(_BLOCK_BYTES):
+            yield tail + block
+            tail = block[-overlap:]
 
 
 def png_with_text(png: bytes, keyword: str, text: str) -> bytes:

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from capture.file_lock import hold
 from capture.files import OutputExistsError, sync_folder
 
+from .derived import is_marked
 from .errors import DatasetError
 
 _LOCK_NAME = "lock"
@@ -16,7 +17,12 @@ _LOCK_NAME = "lock"
 
 @contextmanager
 def output_folder(
-    folder: Path, *, names: Sequence[str], last: str, overwrite: bool = False
+    folder: Path,
+    *,
+    names: Sequence[str],
+    last: str,
+    overwrite: bool = False,
+    is_own: Callable[[Path], bool] = is_marked,
 ) -> Iterator[Path]:
     """Yield a folder to write in, whose files are in `folder` when the block is done.
 
@@ -33,11 +39,13 @@ def output_folder(
         The file that says that all are there.
     overwrite : bool
         Replace such files.
+    is_own : callable
+        Tells whether a file of such a name was written by this program: by its mark.
 
     Raises
     ------
     OutputExistsError
-        Some of the files exist and `overwrite` is false.
+        Some of the files exist and `overwrite` is false, or one of them is somebody else's.
     DatasetError
         Another process writes there.
     """
@@ -47,6 +55,12 @@ def output_folder(
         raise OutputExistsError(
             f"{old[0]} exists already", remedy="choose another folder or pass --overwrite"
         )
+    for path in old:
+        if not (path.is_file() and is_own(path)):
+            raise OutputExistsError(
+                f"{path} was not written by mavfer and is not replaced",
+                remedy="choose another folder, or move that file away",
+            )
     is_new = not folder.exists()
     made = folder.with_name(f".{folder.name}.partial") if is_new else folder / ".partial"
     made.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from .page import render_page
 
 PAGE_NAME = "index.html"
 _VIDEOS_A_SHEET = 24
+_SHEET_NAMES = tuple(f"contact-{'[0-9]' * digits}.png" for digits in (3, 4))
 
 
 def write_browser(
@@ -51,7 +52,7 @@ def write_browser(
         raise DatasetError(f"{store.path}: no video may be shown for {purpose}")
     names = [PAGE_NAME]
     with output_folder(
-        folder, names=(PAGE_NAME, "contact-*.png"), last=PAGE_NAME, overwrite=overwrite
+        folder, names=(PAGE_NAME, *_SHEET_NAMES), last=PAGE_NAME, overwrite=overwrite
     ) as made:
         page = render_page(store, video_ids, most_frames=most_frames, on_progress=on_progress)
         (made / PAGE_NAME).write_text(page, encoding="utf-8")

@@ -11,13 +11,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from capture.files import OutputExistsError
 from capture.terminal import OnProgress
 
-from ..derived import DERIVED_MARK
+from ..derived import DERIVED_MARK, is_marked
+from ..output_folder import output_folder
 from ..store import ClipStore
 from ..store_schema import DIMENSIONS, FACE_SOURCES, REASONS
 
@@ -78,17 +77,17 @@ def export_croissant(
     Raises
     ------
     OutputExistsError
-        `folder` holds such metadata and `overwrite` is false.
+        `folder` holds such metadata and `overwrite` is false, or files of such names that are
+        not of this make.
     """
-    names = (METADATA_NAME, VIDEOS_NAME, FRAMES_NAME)
-    taken = [folder / name for name in names if (folder / name).exists()]
-    if taken and not overwrite:
-        raise OutputExistsError(
-            f"{taken[0]} exists already", remedy="choose another folder or pass --overwrite"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".croissant.", suffix=".partial") as partial:
-        made = Path(partial)
+    folder = folder.absolute()
+    with output_folder(
+        folder,
+        names=(METADATA_NAME, *TABLE_NAMES),
+        last=METADATA_NAME,  # it knows the tables' hashes
+        overwrite=overwrite,
+        is_own=_is_own,
+    ) as made:
         _write_table(made / VIDEOS_NAME, _VIDEO_COLUMNS, _video_rows(store))
         _write_table(made / FRAMES_NAME, _FRAME_COLUMNS, _frame_rows(store, on_progress))
         files = {
@@ -103,9 +102,16 @@ def export_croissant(
         document = _document(store, about, files)
         text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
         (made / METADATA_NAME).write_text(text + "\n", encoding="utf-8")
-        for name in names:
-            (made / name).replace(folder / name)
     return folder / METADATA_NAME
+
+
+def _is_own(path: Path) -> bool:
+    """Tell metadata by its mark, and tables, which have no room for one, by their header."""
+    columns = {VIDEOS_NAME: _VIDEO_COLUMNS, FRAMES_NAME: _FRAME_COLUMNS}.get(path.name)
+    if columns is None:
+        return is_marked(path)
+    with path.open("rb") as handle:
+        return handle.readline(_BLOCK_BYTES) == (",".join(columns) + "\n").encode()
 
 
 def _document(

@@ -6,24 +6,27 @@ import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.files import OutputExistsError, require_free_space, sync_folder
+from capture.files import require_free_space
 from capture.terminal import OnProgress
 
 from ..clips import ClipRef
 from ..derived import DERIVED_MARK
 from ..errors import DatasetError
+from ..output_folder import output_folder
 from ..splits import SPLITS, Split
 from ..store import ClipStore
 from ..store_schema import DIMENSIONS
 
 INDEX_NAME = "dataset.json"
 FORMAT = "mavfer-webdataset"
+_NAMES = (INDEX_NAME, *(f"{split}-{'[0-9]' * 6}.tar" for split in SPLITS))
+_MOST_ID_CHARACTERS = 60
+"""Of a video's id in names of tar members, which plain tar limits to 100 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def export_webdataset(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Write ``<split>-000000.tar`` … and ``dataset.json`` into `folder`.
+    """Write ``<split>-000000.tar`` … and ``dataset.json`` into `folder`, which comes last.
 
     A clip is a sample: ``<key>.<modality>.npy`` with the frames as `ClipStore.read` gives them,
     and ``<key>.json`` with video, subject, first row, times, labels and validity of every frame.
@@ -66,15 +69,11 @@ def export_webdataset(
     Raises
     ------
     OutputExistsError
-        `folder` holds shards and `overwrite` is false.
+        `folder` holds shards and `overwrite` is false, or files of their names that are not
+        of this make.
     DatasetError
         No clip in any of the splits.
     """
-    old = [] if not folder.is_dir() else [*folder.glob("*.tar"), *folder.glob(INDEX_NAME)]
-    if old and not overwrite:
-        raise OutputExistsError(
-            f"{old[0]} exists already", remedy="choose another folder or pass --overwrite"
-        )
     refs = {
         split: store.clips(split, stride_frames=plan.stride_frames, clip_length=plan.clip_length)
         for split in plan.splits
@@ -85,7 +84,6 @@ def export_webdataset(
             f"{store.path}: no clip of {plan.clip_length} frames in {', '.join(plan.splits)}",
             remedy="choose a shorter --clip-length or other splits",
         )
-    folder.mkdir(parents=True, exist_ok=True)
     index: dict[str, Any] = {
         "format": FORMAT,
         "schema_version": 1,
@@ -98,9 +96,9 @@ def export_webdataset(
         "stats": dict(store.stats),
         "splits": {},
     }
-    with TemporaryDirectory(dir=folder, prefix=".shards.", suffix=".partial") as partial:
+    with output_folder(folder, names=_NAMES, last=INDEX_NAME, overwrite=overwrite) as made:
         for split, members in refs.items():
-            shards = _Shards(Path(partial), split, plan.shard_bytes)
+            shards = _Shards(made, split, plan.shard_bytes)
             for ref in members:
                 shards.add(sample_of(store, ref, plan.clip_length, len(str(total)), done))
                 done += 1
@@ -109,12 +107,7 @@ def export_webdataset(
             shards.close()
             index["splits"][split] = {"clips": len(members), "shards": shards.names}
         text = json.dumps(index, indent=1, allow_nan=False) + "\n"
-        (Path(partial) / INDEX_NAME).write_text(text, encoding="utf-8")
-        for path in old:
-            path.unlink()
-        for path in sorted(Path(partial).iterdir()):
-            path.replace(folder / path.name)
-        sync_folder(folder)
+        (made / INDEX_NAME).write_text(text, encoding="utf-8")
     return index
 
 
@@ -137,7 +130,7 @@ def sample_of(
         "valid": {name: flags[rows].tolist() for name, flags in valid.items()},
     }
     # WebDataset takes everything after the first dot of a name for its kind.
-    safe = re.sub(r"[^A-Za-z0-9_-]", "-", ref.video_id)
+    safe = re.sub(r"[^A-Za-z0-9_-]", "-", ref.video_id)[:_MOST_ID_CHARACTERS]
     key = f"{number:0{max(digits, 6)}d}-{safe}-{ref.start:06d}"
     members = {}
     for modality in store.modalities:

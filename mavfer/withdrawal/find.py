@@ -14,7 +14,7 @@ from annotation.labels import LABELS_FORMAT
 from annotation.strict_csv import COMMENT
 from capture.manifest import MANIFEST_NAME
 
-from ..derived import DERIVED_MARK
+from ..derived import is_marked, overlapping_blocks
 from ..errors import DatasetError
 from ..export.croissant import METADATA_NAME, TABLE_NAMES
 from ..frame_folder import IMAGE_SUFFIXES
@@ -164,7 +164,9 @@ def holds_names(path: Path, names: Names) -> bool:
     start = _head(path, _BLOCK_BYTES)
     if size <= _TEXT_BYTES and _is_text(start):
         return names.pattern.search(path.read_bytes()) is not None
-    return any(names.long_pattern.search(block) for block in _overlapping(path, names.longest))
+    return any(
+        names.long_pattern.search(block) for block in overlapping_blocks(path, names.longest)
+    )
 
 
 def _files(root: Path) -> list[Path]:
@@ -271,11 +273,11 @@ def _judge(
     if column is not None and _judge_table(path, column, holdings):
         return
     # Croissant's tables go with its metadata, which knows their hashes.
-    is_marked = described or (column is None and _is_marked(path))
-    if is_marked:
+    is_derived = described or (column is None and is_marked(path))
+    if is_derived:
         marked.setdefault(path.parent, []).append(path)
     if holds_names(path, names):
-        if is_marked:
+        if is_derived:
             named.add(path)
         else:
             holdings.mentions.append(path)
@@ -347,11 +349,6 @@ def _is_unfinished(path: Path) -> bool:
     return any(part.endswith((".partial", ".parts")) for part in hidden)
 
 
-def _is_marked(path: Path) -> bool:
-    mark = DERIVED_MARK.encode()
-    return any(mark in block for block in _overlapping(path, len(mark)))
-
-
 def _is_own(path: Path) -> bool:
     return path.name == JOURNAL_NAME or path.name.startswith(RECEIPT_PREFIX)
 
@@ -374,12 +371,3 @@ def _head(path: Path, n_bytes: int) -> bytes:
 
 def _is_text(start: bytes) -> bool:
     return b"\0" not in start
-
-
-def _overlapping(path: Path, overlap: int) -> Iterator[bytes]:
-    """Yield a file in blocks that share their ends, so that no name falls between two."""
-    tail = b""
-    with path.open("rb") as handle:
-        while block := handle.read(_BLOCK_BYTES):
-            yield tail + block
-            tail = block[-overlap:]

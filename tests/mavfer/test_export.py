@@ -116,6 +116,17 @@ def test_the_public_library_reads_the_shards(store_path: Path, tmp_path: Path) -
     np.testing.assert_array_equal(read[0]["thermal.npy"], crops_of(20, 2)["thermal"][:16])
 
 
+def test_a_clip_is_exported_however_long_its_videos_name(tmp_path: Path) -> None:
+    path, out = tmp_path / "long.h5", tmp_path / "shards"
+    names = [f"{'n' * 180}{end}" for end in "ab"]
+    entries = [entry(name, "A", 20, at) for at, name in enumerate(names)]
+    write_store(path, entries, layout=StoreLayout(crop_px=CROP_PX), splits=SPLITS)
+    arguments = ["export", "webdataset", str(path), "-o", str(out), "--purpose", "train"]
+    assert main([*arguments, "--quiet"]) == 0
+    found = [sample["json"]["video"] for sample in samples(out / "train-000000.tar")]
+    assert found == sorted(names * 2)
+
+
 def test_the_same_store_makes_the_same_bytes(store_path: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         out = tmp_path / name

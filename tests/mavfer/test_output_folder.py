@@ -13,9 +13,11 @@ from capture.file_lock import hold
 from capture.files import OutputExistsError
 from mavfer.browse.write import write_browser
 from mavfer.errors import DatasetError
+from mavfer.export.croissant import About, export_croissant
+from mavfer.export.webdataset import ShardPlan, export_webdataset
 from mavfer.output_folder import output_folder
 from mavfer.statistics.page import write_statistics
-from mavfer.store import open_store
+from mavfer.store import ClipStore, open_store
 from mavfer.store_assembly import write_store
 from mavfer.store_writer import StoreLayout
 
@@ -25,10 +27,14 @@ NAMES, LAST = ("page.html", "part-*.txt"), "page.html"
 
 
 def write(folder: Path, make: str, n_parts: int, *, overwrite: bool = False) -> None:
-    with output_folder(folder, names=NAMES, last=LAST, overwrite=overwrite) as made:
+    with output_folder(folder, names=NAMES, last=LAST, overwrite=overwrite, is_own=_is_own) as made:
         for part in range(n_parts):
             (made / f"part-{part}.txt").write_text(make)
         (made / LAST).write_text(json.dumps([make, n_parts]))
+
+
+def _is_own(path: Path) -> bool:
+    return path.read_text() != "somebody's"
 
 
 def write_and_be_killed(step: int, *args: Any, **options: Any) -> None:
@@ -51,7 +57,7 @@ def write_and_be_killed(step: int, *args: Any, **options: Any) -> None:
 
 
 def write_and_fail(folder: Path) -> None:
-    with output_folder(folder, names=NAMES, last=LAST, overwrite=True) as made:
+    with output_folder(folder, names=NAMES, last=LAST, overwrite=True, is_own=_is_own) as made:
         (made / "part-0.txt").write_text("new")
         raise OSError("disk")
 
@@ -121,19 +127,61 @@ def test_a_failure_leaves_nothing_new_and_the_old_as_it_was(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
-def test_statistics_and_pages_are_such_folders(tmp_path: Path) -> None:
+def test_what_somebody_else_wrote_is_not_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    write(folder, "old", 1)
+    (folder / "part-7.txt").write_text("somebody's")
+    with pytest.raises(OutputExistsError, match=r"part-7\.txt was not written by mavfer"):
+        write(folder, "new", 1, overwrite=True)
+    assert (folder / "part-7.txt").read_text() == "somebody's"
+    (folder / "part-7.txt").unlink()
+    assert makes(folder) == {"old"}
+
+
+def _export_shards(store: ClipStore, folder: Path, *, overwrite: bool = False) -> None:
+    plan = ShardPlan(stride_frames=2, clip_length=4, shard_bytes=2000)
+    export_webdataset(store, folder, plan, overwrite=overwrite)
+
+
+def _export_croissant(store: ClipStore, folder: Path, *, overwrite: bool = False) -> None:
+    export_croissant(store, folder, About("Faces"), overwrite=overwrite)
+
+
+@pytest.fixture
+def store_path(tmp_path: Path) -> Path:
     path = tmp_path / "store.h5"
     entries = [entry("v1", "A", 8, 1)]
     write_store(path, entries, layout=StoreLayout(crop_px=CROP_PX), splits={"A": "train"})
-    with open_store(path) as store:
-        for write_it in (write_browser, write_statistics):
-            folder = tmp_path / write_it.__name__
+    return path
+
+
+@pytest.mark.parametrize(
+    ("write_it", "last", "own", "others"),
+    [
+        (write_browser, "index.html", "contact-000.png", ["contact-us.png", "contact-2024.jpg"]),
+        (write_statistics, "index.html", "statistics.json", ["mine.txt"]),
+        (_export_shards, "dataset.json", "train-000001.tar", ["backup.tar", "train-1.tar"]),
+        (_export_croissant, "croissant.json", "videos.csv", ["mine.csv"]),
+    ],
+)
+def test_pages_statistics_and_exports_are_such_folders(
+    store_path: Path, tmp_path: Path, write_it: Any, last: str, own: str, others: list[str]
+) -> None:
+    with open_store(store_path) as store:
+        folder = tmp_path / "out"
+        write_it(store, folder)
+        names = {file.name for file in folder.iterdir()}
+        assert {last, own} <= names
+        for name in others:
+            (folder / name).write_text("kept")
+        (folder / last).unlink()  # as a process does first that is then killed
+        with pytest.raises(OutputExistsError, match="exists already"):
             write_it(store, folder)
-            names = {file.name for file in folder.iterdir()}
-            assert len(names) > 1
-            (folder / "mine.txt").write_text("kept")
-            (folder / "index.html").unlink()  # as a process does first that is then killed
-            with pytest.raises(OutputExistsError):
-                write_it(store, folder)
-            write_it(store, folder, overwrite=True)
-            assert {file.name for file in folder.iterdir()} == names | {"mine.txt"}
+        write_it(store, folder, overwrite=True)
+        assert {file.name for file in folder.iterdir()} == names | set(others)
+        for name in (own, last):
+            (folder / name).write_text("of the same name, but mine")
+            with pytest.raises(OutputExistsError, match="was not written by mavfer"):
+                write_it(store, folder, overwrite=True)
+            assert (folder / name).read_text() == "of the same name, but mine"
+            (folder / name).unlink()
