@@ -323,23 +323,31 @@ class TrainConfig:
         for name in ("batch_size", "max_steps", "validate_every"):
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}, expected at least 1")
-        if self.steps_past_plateau is not None and self.steps_past_plateau < 1:
-            raise ModelError(
-                f"steps_past_plateau is {self.steps_past_plateau}, expected at least 1"
-            )
+        for name in ("steps_past_plateau", "patience"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ModelError(
+                    f"{name} is {value}, expected at least 1", remedy="null switches it off"
+                )
         if not 0 <= self.seed <= MAX_SEED:
             raise ModelError(f"seed is {self.seed}, expected 0 to {MAX_SEED}")
-        if not self.learning_rate > 0 or self.warmup_steps < 0 or self.ccc_weight < 0:
+        if not self.learning_rate > 0 or self.warmup_steps < 0 or not self.ccc_weight >= 0:
             raise ModelError(
                 f"learning_rate {self.learning_rate}, warmup_steps {self.warmup_steps}, "
                 f"ccc_weight {self.ccc_weight}: expected > 0, >= 0, >= 0"
             )
-        if self.own_weight < 0:
-            raise ModelError(f"own_weight is {self.own_weight}, expected at least 0")
-        if self.epsilon < 0:
-            raise ModelError(f"epsilon is {self.epsilon}, expected at least 0")
-        if not 0 <= self.min_valid_share <= 1:
-            raise ModelError(f"min_valid_share is {self.min_valid_share}, expected 0 to 1")
+        for name in ("own_weight", "epsilon"):
+            if not getattr(self, name) >= 0:
+                raise ModelError(f"{name} is {getattr(self, name)}, expected at least 0")
+        for name in ("min_valid_share", "contrast_jitter", "color_jitter"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ModelError(f"{name} is {getattr(self, name)}, expected 0 to 1")
+        if not self.output_gain > 0:
+            raise ModelError(f"output_gain is {self.output_gain}, expected more than 0")
+        if self.gradient_clip is not None and not self.gradient_clip > 0:
+            raise ModelError(
+                f"gradient_clip is {self.gradient_clip}, expected more than 0",
+                remedy="null leaves gradients as they are",
+            )
         if not 0 < self.validation_share < 1:
             raise ModelError(f"validation_share is {self.validation_share}, expected 0 < share < 1")
 

@@ -48,6 +48,32 @@ def test_wrong_values_are_named(changes: dict, message: str) -> None:
         ModelConfig.from_object(model.to_object() | changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gradient_clip": 0.0}, "gradient_clip is 0.0, expected more than 0"),
+        ({"gradient_clip": -1.0}, "null leaves gradients as they are"),
+        ({"patience": 0}, "patience is 0, expected at least 1"),
+        ({"patience": -3}, "null switches it off"),
+        ({"contrast_jitter": -0.1}, "contrast_jitter is -0.1, expected 0 to 1"),
+        ({"contrast_jitter": 3.0}, "contrast_jitter is 3.0"),
+        ({"color_jitter": -0.1}, "color_jitter is -0.1"),
+        ({"color_jitter": 1.5}, "color_jitter is 1.5"),
+        ({"output_gain": 0.0}, "output_gain is 0.0, expected more than 0"),
+        ({"output_gain": -1.0}, "output_gain is -1.0"),
+        ({"ccc_weight": float("nan")}, "ccc_weight nan"),
+    ],
+)
+def test_training_that_makes_no_sense_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        TrainConfig(**changes)
+
+
+def test_what_is_switched_off_stays_so() -> None:
+    off = TrainConfig(gradient_clip=None, patience=None, contrast_jitter=0.0, color_jitter=0.0)
+    assert (off.gradient_clip, off.patience) == (None, None)
+
+
 def test_missing_keys_and_other_types_are_refused() -> None:
     with pytest.raises(ModelError, match="'modalities' is missing"):
         ModelConfig.from_object({"architecture": "uran"})
