@@ -21,6 +21,10 @@ class MavferError(Exception):
         return f"{self.message} ({self.remedy})" if self.remedy else self.message
 
 
+class MavferWarning(UserWarning):
+    """Something a user should know and need not mend; shown as one line without its origin."""
+
+
 class CaptureError(MavferError):
     """Root of the errors raised by ``capture``."""
 

@@ -13,12 +13,13 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import MavferError
+from .errors import MavferError, MavferWarning
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -77,7 +78,7 @@ def run_command(handler: Callable[[argparse.Namespace], int], args: argparse.Nam
     for noisy in ("numba", "matplotlib", "PIL"):  # their warnings are about themselves
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
-        with _terminable():
+        with _terminable(), _plain_warnings():
             _check_names(args)
             return handler(args)
     except (MavferError, OSError, MemoryError) as error:
@@ -129,6 +130,29 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show our own warnings as one line, without the place in the code that they come from."""
+    usual = warnings.formatwarning
+
+    def plain(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if issubclass(category, MavferWarning):
+            return f"warning: {message}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _one_line(error: BaseException) -> str:

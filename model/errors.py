@@ -1,14 +1,14 @@
 """What a user of the networks can act on."""
 
-from capture.errors import MavferError
+from capture.errors import MavferError, MavferWarning
 
 
 class ModelError(MavferError, ValueError):
     """A network, a training run or an evaluation was asked for something that cannot be."""
 
 
-class ModelWarning(UserWarning):
-    """Something was asked for that can be, and is known to end badly."""
+class ModelWarning(MavferWarning):
+    """Something was asked for that can be, and is not what it may be taken for."""
 
 
 class CheckpointError(ModelError):

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from capture import terminal
-from capture.errors import MavferError
+from capture.errors import MavferError, MavferWarning
 from capture.files import atomic_output
 
 Handler = Callable[[argparse.Namespace], int]
@@ -47,6 +48,21 @@ def test_an_error_is_one_line_that_says_what_to_do(capsys, error, said) -> None:
     assert line.startswith("error: ")
     assert line.count("\n") == 1
     assert said in line
+
+
+def test_a_warning_of_ours_is_one_line_and_others_say_where() -> None:
+    shown: list[str] = []
+
+    def handler(_args: argparse.Namespace) -> int:
+        for category in (MavferWarning, UserWarning):
+            shown.append(warnings.formatwarning("clips last 8 s", category, "data.py", 7))
+        return 0
+
+    usual = warnings.formatwarning
+    assert run(handler) == 0
+    assert shown[0] == "warning: clips last 8 s\n"
+    assert shown[1].startswith("data.py:7: UserWarning: clips last 8 s")
+    assert warnings.formatwarning is usual
 
 
 def test_ctrl_c_has_a_status_of_its_own(capsys) -> None:
