@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .config import ModelConfig, TrainConfig
+from .errors import ModelError
 
 _EPSILON = 1e-8
 
@@ -15,6 +16,16 @@ def concordance(predicted: Tensor, gold: Tensor) -> Tensor:
     p, g = predicted - predicted_mean, gold - gold_mean
     spread = (p * p + g * g).mean(0) + (predicted_mean - gold_mean) ** 2
     return 2 * (p * g).mean(0) / (spread + _EPSILON)
+
+
+def check_loss(model: ModelConfig, train: TrainConfig) -> None:
+    """Refuse a loss that has no gradient: the CCC of a single score is 0 whatever it is."""
+    single = train.batch_size == 1 and model.label != "frames"
+    if train.loss == "ccc" and single and not model.categorical:
+        raise ModelError(
+            "loss ccc with batch_size 1: the CCC of one clip does not depend on the network",
+            remedy="use a batch_size of 2 or more, or another loss",
+        )
 
 
 def training_loss(

@@ -20,6 +20,7 @@ from .device import keep_freed_memory
 from .errors import CheckpointError, ModelError
 from .held_out import SubjectRoles, subject_roles
 from .initialise import build_network
+from .losses import check_loss
 from .model_card import write_model_card
 from .pace import Pace
 from .precision import chosen_precision
@@ -237,6 +238,7 @@ def _begin(
         train = replace(started.train, max_steps=plan.train.max_steps)
         plan = replace(plan, model=started.model, train=train, preset=started.preset)
     check_pretrained(plan.model, plan.train)
+    check_loss(plan.model, plan.train)
     stats = {name: store.stats[name] for name in plan.model.modalities if name in store.stats}
     if plan.model.normalisation == "store":
         check_stats(stats, plan.model)
@@ -253,10 +255,7 @@ def _begin(
         rate_hz=store.rate_hz,
     )
     _datasets(store, plan, roles)
-    if resume:
-        ranks.first(lambda: files.forget_after(0))
-    else:
-        ranks.first(lambda: files.start(info, overwrite=overwrite))
+    # Whatever can be refused is refused before there is a folder.
     network = build_network(
         plan.model,
         seed=plan.train.seed,
@@ -264,6 +263,10 @@ def _begin(
         output_gain=plan.train.output_gain,
         pretrained=plan.train.pretrained,
     ).to(plan.device)
+    if resume:
+        ranks.first(lambda: files.forget_after(0))
+    else:
+        ranks.first(lambda: files.start(info, overwrite=overwrite))
     optimizer = torch.optim.Adam(network.parameters(), lr=plan.train.learning_rate)
     return network, optimizer, info, Progress()
 

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from model.config import ModelConfig, TrainConfig
-from model.losses import concordance, training_loss
+from model.errors import ModelError
+from model.losses import check_loss, concordance, training_loss
 
 MODEL = ModelConfig("uran", ("color",))
 CATEGORIES = ModelConfig("uran", ("color",), ("category",), categories=("calm", "tense", "glad"))
@@ -13,6 +16,20 @@ X, Y = torch.tensor([[0.0], [1], [2], [3]]), torch.tensor([[1.0], [3], [2], [6]]
 
 def loss(x: Tensor, y: Tensor, **changes: object) -> float:
     return training_loss(x, y, MODEL, TrainConfig(**changes)).item()
+
+
+def test_the_ccc_of_a_single_clip_is_no_loss() -> None:
+    single = TrainConfig(loss="ccc", batch_size=1)
+    score = torch.tensor([[0.3]], requires_grad=True)
+    training_loss(score, torch.tensor([[0.5]]), MODEL, single).backward()
+    assert score.grad is not None
+    assert score.grad.item() == 0
+    with pytest.raises(ModelError, match=r"batch_size 1.*2 or more"):
+        check_loss(MODEL, single)
+    # The frames of one clip differ, and categories have their own loss.
+    check_loss(replace(MODEL, label="frames"), single)
+    check_loss(CATEGORIES, single)
+    check_loss(MODEL, replace(single, batch_size=2))
 
 
 def test_concordance_against_the_numpy_definition() -> None:

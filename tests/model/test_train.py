@@ -155,6 +155,14 @@ def test_a_split_without_labels_is_refused_before_a_folder_is_made(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_wrong_path_of_weights_leaves_no_folder(store: ClipStore, tmp_path: Path) -> None:
+    vgg = {"architecture": "vgg16", "modalities": ("color",), "width": 1.0, "backbone_px": 32}
+    wanted = plan(vgg, initialisation="pretrained", pretrained=str(tmp_path / "none.pth"))
+    with pytest.raises(ModelError, match="no pretrained weights at"):
+        train(store, tmp_path / "run", wanted)
+    assert not (tmp_path / "run").exists()
+
+
 def test_divergence_is_an_error_not_a_checkpoint(store: ClipStore, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="diverged"):
         run(store, tmp_path / "run", learning_rate=1e11)
