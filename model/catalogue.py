@@ -52,6 +52,9 @@ class Facts:
         It is fitted by `fit`, not by gradient steps.
     guided : bool
         All modalities but the first only guide the attention.
+    other_input : bool
+        It may see smaller frames than its published weights were made for; the first fully
+        connected layer, whose shape depends on that, is then learned from random weights.
     """
 
     summary: str
@@ -61,6 +64,7 @@ class Facts:
     pretrained: Literal["imagenet", "vgg_face"] | None = None
     closed_form: bool = False
     guided: bool = False
+    other_input: bool = False
 
 
 FACTS: dict[Architecture, Facts] = {
@@ -83,8 +87,12 @@ FACTS: dict[Architecture, Facts] = {
     "vgg16": Facts("VGG-16 of ImageNet, frame by frame", "VII", pretrained="imagenet"),
     "resnet50": Facts("ResNet-50 of ImageNet, frame by frame", "VII", pretrained="imagenet"),
     "vgg_face": Facts("VGG-Face, frame by frame", "VII", pretrained="vgg_face"),
-    "vgg_face_lstm": Facts("VGG-Face under two LSTM layers", "VII", pretrained="vgg_face"),
-    "affwildnet": Facts("VGG-Face under two GRU layers", "VII", pretrained="vgg_face"),
+    "vgg_face_lstm": Facts(
+        "VGG-Face under two LSTM layers", "VII", pretrained="vgg_face", other_input=True
+    ),
+    "affwildnet": Facts(
+        "VGG-Face under two GRU layers", "VII", pretrained="vgg_face", other_input=True
+    ),
     "lgbp_top_lstm": Facts("LGBP-TOP features under an LSTM", "VIII"),
     "lgbp_top_bilstm": Facts("LGBP-TOP features under a bidirectional LSTM", "VIII"),
     "ridge": Facts("control: ridge regression on mean crops", "", "any", closed_form=True),

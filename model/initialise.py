@@ -49,7 +49,8 @@ def build_network(
     Warns
     -----
     ModelWarning
-        The attention is ``literal``, with which the network does not train.
+        The attention is ``literal``, with which the network does not train; or weights of the
+        file do not fit the size of the input and stay random.
     """
     if (initialisation == "pretrained") != (pretrained is not None):
         raise ModelError(
@@ -73,7 +74,14 @@ def build_network(
             for layer in network.output_layers:
                 layer.weight.mul_(output_gain)
     if pretrained is not None:
-        load_pretrained(network, Path(pretrained))
+        kept = load_pretrained(network, Path(pretrained))
+        if kept:
+            warnings.warn(
+                f"{', '.join(kept)} of {config.architecture} start from random weights: those in "
+                f"{pretrained} are for frames of another size than {config.backbone_px} px",
+                ModelWarning,
+                stacklevel=2,
+            )
     return network
 
 

@@ -59,8 +59,8 @@ def load_pretrained(network: Network, path: Path) -> list[str]:
     Returns
     -------
     list of str
-        Layers of the trunk that keep their initial weights because the input's size makes them
-        another shape (the fully connected layer of a recurrent network on smaller frames).
+        Weights of the trunk that keep their initial values because the input's size gives them
+        another shape: of networks that are meant to (`model.catalogue.Facts.other_input`) only.
 
     Raises
     ------
@@ -72,7 +72,9 @@ def load_pretrained(network: Network, path: Path) -> list[str]:
     resized = [
         name
         for name in own
-        if name.startswith("classifier.") and _another_input(own[name], found.get(name))
+        if network.config.facts.other_input
+        and name.startswith("classifier.")
+        and _another_input(own[name], found.get(name))
     ]
     if resized:
         resized += [name.replace("weight", "bias") for name in resized]
@@ -87,7 +89,8 @@ def load_pretrained(network: Network, path: Path) -> list[str]:
         if found[name].shape != tensor.shape:
             raise ModelError(
                 f"{path}: {name} is {list(found[name].shape)}, "
-                f"{network.config.architecture} has {list(tensor.shape)}"
+                f"{network.config.architecture} has {list(tensor.shape)}",
+                remedy="give a state dict of the same architecture",
             )
         if not torch.isfinite(found[name]).all():
             raise ModelError(f"{path}: {name} holds values that are not finite")

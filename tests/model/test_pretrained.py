@@ -7,7 +7,7 @@ from torch import Tensor
 
 from model.architectures import construct
 from model.config import TrainConfig
-from model.errors import ModelError
+from model.errors import ModelError, ModelWarning
 from model.initialise import build_network
 from model.presets import preset
 from model.pretrained import check_pretrained, load_pretrained
@@ -121,6 +121,24 @@ def test_a_layer_of_another_input_size_keeps_its_own_weights(tmp_path: Path) -> 
     network = construct(tiny("affwildnet", backbone_px=96, fc_units=256))
     kept = load_pretrained(network, tmp_path / "w.safetensors")
     assert kept == ["classifier.0.bias", "classifier.0.weight"]
+    with pytest.warns(ModelWarning, match=r"classifier.0.weight of affwildnet start from random"):
+        build_network(
+            network.config, initialisation="pretrained", pretrained=tmp_path / "w.safetensors"
+        )
+
+
+@pytest.mark.parametrize("architecture", ["vgg16", "vgg_face"])
+def test_networks_that_see_frames_of_the_published_size_take_all_or_nothing(
+    architecture: str, tmp_path: Path
+) -> None:
+    state = public_vgg_face()
+    state["fc6.weight"] = state["fc6.weight"][:, :288].contiguous()  # of frames of 96 px
+    save_file(state, tmp_path / "w.safetensors")
+    network = construct(tiny(architecture))
+    before = {name: t.clone() for name, t in network.state_dict().items()}
+    with pytest.raises(ModelError, match=r"classifier.0.weight is \[256, 288\], .*\[256, 1568\]"):
+        load_pretrained(network, tmp_path / "w.safetensors")
+    assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
 
 
 def test_sizes_are_the_published_ones() -> None:
