@@ -11,5 +11,9 @@ class ModelWarning(MavferWarning):
     """Something was asked for that can be, and is not what it may be taken for."""
 
 
+class NoClipsError(ModelError):
+    """What is to be evaluated has no clip that shows a face."""
+
+
 class CheckpointError(ModelError):
     """A checkpoint is missing, damaged, foreign or of another network."""

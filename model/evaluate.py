@@ -15,7 +15,7 @@ from .attention_watch import AttentionWatch
 from .checkpoint import CheckpointInfo
 from .config import ModelConfig
 from .data import ClipDataset, collate, frame_labels
-from .errors import ModelError
+from .errors import ModelError, NoClipsError
 from .evaluation import Evaluation, VideoPrediction
 from .groups import frame_groups
 from .knock_out import KnockOut, blank, partners, uniform_attention
@@ -60,8 +60,10 @@ def evaluate(
 
     Raises
     ------
+    NoClipsError
+        The split has no clip that shows a face.
     ModelError
-        The split has no clip that shows a face, or the store lacks a modality.
+        The store lacks a modality.
     """
     config = info.model
     knock_out = knock_out or KnockOut()
@@ -76,7 +78,7 @@ def evaluate(
         labelled=False,
     )
     if not len(dataset):
-        raise ModelError(
+        raise NoClipsError(
             f"{store.path.name} has no clip of {config.clip_length} frames with a face in its "
             f"{split or 'videos'} split ({dataset.n_without_face} without, "
             f"{len(dataset.videos)} videos)",

@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from capture.terminal import OnProgress
-from mavfer.build import build_store
+from mavfer.build import SourcesFailedError, build_store
 from mavfer.part import BuildPlan, SourceFile
 from mavfer.splits import SplitPlan
 from mavfer.store import open_store
@@ -13,7 +13,7 @@ from mavfer.store_writer import StoreLayout
 from .checkpoint import CheckpointInfo
 from .clip_rate import GRID_HZ
 from .config import ModelConfig
-from .errors import ModelError
+from .errors import ModelError, NoClipsError
 from .evaluate import evaluate
 from .evaluation import Evaluation
 from .prediction import Network
@@ -46,9 +46,8 @@ def evaluate_film(
     Raises
     ------
     ModelError
-        The network needs more than color, or too few frames show a face.
-    DatasetError
-        The file is no video, or damaged.
+        The network needs more than color, the file is no video or damaged, or too few frames
+        show a face.
     """
     check_color_only(info.model)
     native = info.model.rate == "native" and info.rate_hz is None
@@ -62,13 +61,26 @@ def evaluate_film(
     with TemporaryDirectory(prefix="mavfer-film-") as folder:
         path = Path(folder) / "film.h5"
         source = SourceFile(film, subject=film.stem, is_video=True)
-        build_store(path, [source], plan, on_progress=on_faces)
+        # Who has one film knows nothing of stores: both errors are told in words of the film.
+        try:
+            (report,) = build_store(path, [source], plan, on_progress=on_faces).parts
+        except SourcesFailedError as error:
+            raise ModelError(
+                str(error.reports[0].error), remedy="name a video file that plays"
+            ) from error
         with open_store(path) as store:
-            return evaluate(
-                network,
-                info,
-                store,
-                split=None,
-                batch_size=batch_size,
-                on_progress=on_progress,
-            )
+            try:
+                return evaluate(
+                    network,
+                    info,
+                    store,
+                    split=None,
+                    batch_size=batch_size,
+                    on_progress=on_progress,
+                )
+            except NoClipsError as error:
+                raise ModelError(
+                    f"{film}: a face is in {report.n_faces} of {report.n_frames} frames, expected "
+                    f"one in most of {info.model.clip_length} frames in a row",
+                    remedy="name a longer film, or one whose face is seen from the front",
+                ) from error

@@ -80,9 +80,42 @@ def test_a_film_needs_a_run_that_sees_color_only(
     run = save_run(tmp_path / "run", config)
     assert evaluate_cli.main(["--video", str(film), "--run", str(run), "--quiet"]) == 1
     assert "needs thermal: a film has color" in capsys.readouterr().err
-    (tmp_path / "no.mp4").write_bytes(b"no film")
-    color = save_run(tmp_path / "color")
-    words = ["--video", str(tmp_path / "no.mp4"), "--run", str(color), "--quiet"]
+
+
+def write_noise(path: Path, n_frames: int) -> None:
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=4)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for number in range(n_frames):
+            image = rng.integers(0, 256, (64, 64, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, 4)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.mp4", "no video file at"),
+        ("text.mp4", "cannot be read as video"),
+        ("noise.mp4", "a face is in 0 of 6 frames, expected one in most of 4 frames in a row"),
+        ("short.mp4", "of 2 frames, expected one in most of 4 frames in a row"),
+    ],
+)
+def test_a_film_that_cannot_be_used_is_told_of_in_one_line_and_not_of_stores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, message: str
+) -> None:
+    (tmp_path / "text.mp4").write_bytes(b"no film")
+    write_noise(tmp_path / "noise.mp4", 6)
+    write_noise(tmp_path / "short.mp4", 2)
+    run = save_run(tmp_path / "run")
+    words = ["--video", str(tmp_path / name), "--run", str(run), "--quiet"]
     assert evaluate_cli.main([*words, "-o", str(tmp_path / "out")]) == 1
-    assert capsys.readouterr().err.startswith("error: ")
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.strip().count("\n") == 0
+    assert not any(word in error for word in ("store", "source", "--skip-bad", "--split"))
     assert not (tmp_path / "out").exists()
