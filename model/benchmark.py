@@ -180,7 +180,7 @@ def _plan_row(
         weights = plan.pretrained.get(row.architecture)
         if weights is not None and model.width == 1:
             train = replace(train, initialisation="pretrained", pretrained=str(weights))
-        elif plan.scale == "paper":
+        elif plan.scale != "small":
             return PlannedRow(
                 row,
                 (),

@@ -179,6 +179,9 @@ def _carry_out(
 
     outcome = None if args.dry_run else outcome_without_runs(experiment, plan)
     if outcome is None:
+        if not experiment.rows:
+            told = f"{experiment.name}: {experiment.title}, from the store alone"
+            return {"runs": 0, "missing": 0}, [told]
         rows = plan_rows(experiment, plan)
         if args.dry_run:
             return _told_of_runs(experiment, rows, plan)

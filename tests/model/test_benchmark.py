@@ -182,6 +182,21 @@ def test_dry_run_says_what_is_missing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_of_what_needs_no_run_says_so(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command(store_path, tmp_path / "out", "table3", "fig7", "--dry-run", "--json")
+    assert benchmark_cli.main(words) == 0
+    nothing = {"runs": 0, "missing": 0}
+    assert json.loads(capsys.readouterr().out) == {"table3": nothing, "fig7": nothing}
+    words = command(store_path, tmp_path / "out", "all", "--dry-run", "--json")
+    assert benchmark_cli.main(words) == 0
+    report = json.loads(capsys.readouterr().out)
+    # The drawn store has no categories; nothing else is amiss.
+    assert {name for name, facts in report.items() if "skipped" in facts} == {"table10"}
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_label_with_a_comma_can_be_chosen(
     store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -279,11 +294,12 @@ def test_rows_that_cannot_be_run_say_why(store_path: Path, film_path: Path, tmp_
         with pytest.raises(ModelError, match="no row can be run"):
             plan_rows(EXPERIMENTS["fig10"], BenchmarkPlan(film, tmp_path))
     with open_store(store_path) as store:
-        full = BenchmarkPlan(store, tmp_path, scale="paper")
-        notes = {row.row.label: row for row in plan_rows(EXPERIMENTS["table7"], full)}
-        assert "no imagenet weights" in notes["VGG-16"].note
-        assert notes["VGG-16"].specs == ()
-        assert len(notes["URAN"].specs) == 3
+        for scale in ("recommended", "paper"):
+            full = BenchmarkPlan(store, tmp_path, scale=scale)
+            notes = {row.row.label: row for row in plan_rows(EXPERIMENTS["table7"], full)}
+            assert "no imagenet weights" in notes["VGG-16"].note
+            assert notes["VGG-16"].specs == ()
+            assert len(notes["URAN"].specs) == 3
         small = BenchmarkPlan(store, tmp_path)
         notes = {row.row.label: row for row in plan_rows(EXPERIMENTS["table7"], small)}
         assert notes["VGG-16"].note == "from random weights, not from published ones"
