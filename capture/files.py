@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import MavferError
@@ -36,13 +36,7 @@ def atomic_output(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     OutputExistsError
         `path` exists and `overwrite` is false; checked before and again at the rename.
     """
-    taken = OutputExistsError(
-        f"{path} exists already", remedy="choose another output or pass --overwrite"
-    )
-    if path.exists() and not overwrite:
-        raise taken
-    if path.is_dir():
-        raise MavferError(f"{path} is a folder, expected the name of a file to write")
+    check_output(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
@@ -55,10 +49,39 @@ def atomic_output(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             try:
                 os.link(partial, path)
             except FileExistsError:
-                raise taken from None
+                raise _taken(path) from None
             partial.unlink()
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Refuse before hours of work a `path` that `atomic_output` would refuse after them.
+
+    Raises
+    ------
+    OutputExistsError
+        `path` exists and `overwrite` is false.
+    MavferError
+        `path` is a folder or device, or lies below a file.
+    """
+    if path.exists() and not overwrite:
+        raise _taken(path)
+    if path.is_dir():
+        raise MavferError(f"{path} is a folder, expected the name of a file to write")
+    if path.exists() and not path.is_file():
+        raise MavferError(f"{path} is a device or pipe, expected the name of a file to write")
+    nearest = next((p for p in path.absolute().parents if p.exists()), None)
+    if nearest is not None and not nearest.is_dir():
+        raise MavferError(
+            f"{path.parent} cannot be a folder: {nearest} is a file", remedy="choose another output"
+        )
+
+
+def _taken(path: Path) -> OutputExistsError:
+    return OutputExistsError(
+        f"{path} exists already", remedy="choose another output or pass --overwrite"
+    )
 
 
 def write_text_atomic(path: Path, text: str, *, overwrite: bool = False) -> None:
@@ -84,6 +107,29 @@ def check_not_input(outputs: Iterable[Path | None], inputs: Iterable[Path | None
     for path in outputs:
         if path is not None and path.exists() and path.resolve() in read:
             raise MavferError(f"{path} is an input too", remedy="choose another output")
+
+
+def check_not_within(outputs: Iterable[Path | None], folders: Iterable[Path]) -> None:
+    """Refuse to write into folders that are read, such as recorded sessions.
+
+    Raises
+    ------
+    MavferError
+        One of `outputs` lies in one of `folders`, is one, or is a file that a link in it means.
+    """
+    targets = [(path, path.resolve()) for path in outputs if path is not None]
+    if not targets:
+        return
+    for folder in folders:
+        root = folder.resolve()
+        with suppress(OSError):  # whoever reads the folder will say what is wrong
+            check_not_input((path for path, _ in targets), folder.iterdir())
+        for path, target in targets:
+            if target.is_relative_to(root):
+                raise MavferError(
+                    f"{path} lies in {folder}, which is read and never written to",
+                    remedy="choose another output",
+                )
 
 
 @contextmanager

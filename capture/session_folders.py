@@ -35,7 +35,9 @@ def session_folders(paths: Iterable[Path]) -> list[Path]:
     Returns
     -------
     list of Path
-        In the order named; a session named twice is there twice.
+        In the order named; a session named twice is there twice. Folders that hold recordings
+        without a manifest, or cannot be looked into, are among them: whoever opens one says what
+        is wrong, and nobody's recording is left out in silence.
 
     Raises
     ------
@@ -50,9 +52,7 @@ def session_folders(paths: Iterable[Path]) -> list[Path]:
         if not path.is_dir():
             what = "is no folder" if path.exists() else "does not exist"
             raise RecordingError(f"{path} {what}", remedy="pass the folder of a session")
-        inside = sorted(
-            p.parent for p in path.glob(f"*/{MANIFEST_NAME}") if not p.parent.name.startswith(".")
-        )
+        inside = [child for child in sorted(path.iterdir()) if _is_meant(child)]
         if not inside:
             raise RecordingError(
                 f"{path} has no {MANIFEST_NAME} and holds no session",
@@ -60,3 +60,13 @@ def session_folders(paths: Iterable[Path]) -> list[Path]:
             )
         found += inside
     return found
+
+
+def _is_meant(path: Path) -> bool:
+    """Tell whether what lies in a folder of sessions is one, or the remains of one."""
+    if path.name.startswith(".") or not path.is_dir():
+        return False
+    try:
+        return any(p.name == MANIFEST_NAME or p.suffix == ".mcap" for p in path.iterdir())
+    except OSError:
+        return True

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from capture.errors import RecordingError
-from capture.files import OutputExistsError
+from capture.files import check_output
 from capture.manifest import read_manifest
 from capture.terminal import OnProgress
 
@@ -105,10 +105,7 @@ def build_store(
     OutputExistsError
         `path` exists and `overwrite` is false; checked before any work.
     """
-    if path.exists() and not overwrite:
-        raise OutputExistsError(
-            f"{path} exists already", remedy="choose another output or pass --overwrite"
-        )
+    check_output(path, overwrite=overwrite)
     if not sources:
         raise DatasetError("nothing to build from", remedy="name sessions, or files with --video")
     _check_sources(sources, plan)

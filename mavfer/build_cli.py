@@ -17,22 +17,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _build(args: argparse.Namespace) -> int:
     import time
 
-    from capture.files import check_not_input
+    from capture.files import check_output
 
     from .build import SourcesFailedError, build_store
-    from .build_options import plan_of, sources_of
+    from .build_options import check_outputs, plan_of, sources_of
     from .errors import DatasetError
     from .store_description import describe_store
 
-    check_not_input(
-        [args.output, args.preview], [args.calibration, args.labels, *args.raters, *args.video]
-    )
-    if args.preview == args.output:
-        raise DatasetError("--preview names the store itself", remedy="choose another file")
+    check_outputs(args)
     sources = sources_of(args)
     plan = plan_of(args, sources)
-    if args.preview is not None and args.preview.exists() and not args.overwrite:
-        raise DatasetError(f"{args.preview} exists already", remedy="pass --overwrite")
+    if args.preview is not None:
+        check_output(args.preview, overwrite=args.overwrite)
     if args.scheduler is not None and args.workers is not None:
         raise DatasetError("--scheduler brings its own workers", remedy="leave --workers out")
     workers = default_workers() if args.workers is None else args.workers

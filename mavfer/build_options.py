@@ -9,6 +9,7 @@ from pathlib import Path
 
 from annotation.labels import load_labels
 from calibration.rig import load_rig_calibration
+from capture.files import check_not_input, check_not_within
 from capture.session_folders import session_folders
 
 from .build_arguments import DEFAULT_MODALITIES
@@ -21,6 +22,15 @@ from .store_schema import check_modalities
 from .store_writer import StoreLayout
 
 logger = logging.getLogger(__name__)
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Refuse to write over, or among, what is read: recordings, films, labels, calibration."""
+    outputs = [args.output, args.preview]
+    check_not_input(outputs, [args.calibration, args.labels, *args.raters, *args.video])
+    if args.preview is not None and args.preview.resolve() == args.output.resolve():
+        raise DatasetError("--preview names the store itself", remedy="choose another file")
+    check_not_within(outputs, session_folders(args.sessions))
 
 
 def sources_of(args: argparse.Namespace) -> list[SourceFile]:

@@ -119,8 +119,11 @@ def _import(args: argparse.Namespace) -> int:
     import math
     import time
 
+    from capture.files import check_output
+
     from ..build import build_store
     from ..errors import DatasetError
+    from ..importers.corpus import check_not_corpus
     from ..store_description import describe_store
 
     corpus = _read(args)
@@ -129,6 +132,8 @@ def _import(args: argparse.Namespace) -> int:
         return terminal.EXIT_OK
     if args.output is None:
         raise DatasetError("no output named", remedy="pass -o STORE.h5, or --list to look only")
+    check_not_corpus(args.output, args.folder, corpus)
+    check_output(args.output, overwrite=args.overwrite)
     if not math.isfinite(args.lag_s):
         raise DatasetError(f"--lag-s {args.lag_s}: expected a number of seconds")
     workers = default_workers() if args.workers is None else args.workers

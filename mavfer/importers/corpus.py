@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from annotation.labels import Labels, SessionLabels
+from capture.files import check_not_input, check_not_within
 
 from ..errors import DatasetError
 from ..splits import Split
@@ -73,6 +75,27 @@ def require_folder(root: Path) -> None:
     if not root.is_dir():
         what = "is no folder" if root.exists() else "does not exist"
         raise DatasetError(f"{root} {what}", remedy="pass the folder of the unpacked corpus")
+
+
+def check_not_corpus(output: Path, root: Path, corpus: Corpus) -> None:
+    """Refuse an output that would take the place of a file of the corpus.
+
+    A store may lie beside the videos and be built anew there; nothing else below `root` is
+    written over, whatever it is.
+
+    Raises
+    ------
+    MavferError
+        `output` is such a file, or lies in a video's folder of frames.
+    """
+    paths = [p for video in corpus.videos for p in (video.path, video.landmarks) if p is not None]
+    check_not_input([output], paths)
+    check_not_within([output], [path for path in paths if path.is_dir()])
+    target = output.resolve()
+    if target.is_file() and target.is_relative_to(root.resolve()) and not h5py.is_hdf5(target):
+        raise DatasetError(
+            f"{output} lies in the corpus and is no clip store", remedy="choose another output"
+        )
 
 
 def files_below(root: Path) -> list[Path]:

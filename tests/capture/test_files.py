@@ -1,5 +1,6 @@
 import errno
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,8 @@ from capture.files import (
     all_or_none,
     atomic_output,
     check_not_input,
+    check_not_within,
+    check_output,
     require_free_space,
     write_text_atomic,
 )
@@ -103,3 +106,30 @@ def test_what_is_read_is_not_written_over(tmp_path):
     for output in (ratings, alias, tmp_path / "." / "ratings.csv"):
         with pytest.raises(MavferError, match="is an input too"):
             check_not_input([output], [ratings])
+
+
+def test_folders_that_are_read_are_not_written_into(tmp_path):
+    session, elsewhere = tmp_path / "session", tmp_path / "elsewhere.mcap"
+    session.mkdir()
+    elsewhere.write_text("irreplaceable")
+    (session / "a65.mcap").symlink_to(elsewhere)
+    (tmp_path / "alias").symlink_to(session)
+    check_not_within([tmp_path / "session.h5", None], [session])
+    for output in (session / "new.h5", session, tmp_path / "alias" / "deep" / "new.h5"):
+        with pytest.raises(MavferError, match="which is read"):
+            check_not_within([output], [session])
+    with pytest.raises(MavferError, match="is an input too"):
+        check_not_within([elsewhere], [session])
+
+
+def test_outputs_that_cannot_be_are_named_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    check_output(tmp_path / "new" / "deep" / "out", overwrite=False)
+    check_output(tmp_path / "file", overwrite=True)
+    for output, message in (
+        (tmp_path / "file" / "deep" / "out", "is a file"),
+        (tmp_path, "is a folder"),
+        (Path("/dev/null"), "is a device"),
+    ):
+        with pytest.raises(MavferError, match=message):
+            check_output(output, overwrite=True)

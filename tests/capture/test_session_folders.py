@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from capture.errors import RecordingError
@@ -13,6 +15,30 @@ def test_a_folder_stands_for_the_sessions_in_it(tmp_path):
     (tmp_path / "a" / ".half").mkdir()
     (tmp_path / "a" / ".half" / "session.json").write_text("{}")
     assert session_folders([other, tmp_path / "a"]) == [other, *sorted([first, second])]
+
+
+def test_recordings_without_a_manifest_are_not_left_out_in_silence(tmp_path):
+    whole = create_session(tmp_path, subject="S01").path
+    lost, notes = tmp_path / "lost", tmp_path / "notes"
+    lost.mkdir()
+    (lost / "kinect2.mcap").write_bytes(b"")
+    notes.mkdir()
+    (notes / "text.txt").write_text("")
+    assert session_folders([tmp_path]) == sorted([whole, lost])
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_left_out_in_silence(tmp_path, monkeypatch):
+    whole = create_session(tmp_path, subject="S01").path
+    locked = create_session(tmp_path, subject="S02").path
+    listed = Path.iterdir
+
+    def refuse(path):
+        if path == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # the superuser may look into any folder
+    assert session_folders([tmp_path]) == sorted([whole, locked])
 
 
 @pytest.mark.parametrize("name", ["empty", "missing", "file"])

@@ -192,6 +192,42 @@ def test_a_recording_that_breaks_off_is_stored_and_told(laboratory, tmp_path, ca
     assert "kinect2.mcap breaks off" in video["damage"][0]
 
 
+def test_what_is_read_is_never_written_over(laboratory, tmp_path, capsys) -> None:
+    session = tmp_path / "sessions" / laboratory.sessions[0].name
+    shutil.copytree(laboratory.sessions[0], session)
+    film, recording = tmp_path / "film.mp4", session / "a65.mcap"
+    film.write_text("irreplaceable")
+    recorded = recording.read_bytes()
+    sessions = (session.parent, "--calibration", laboratory.calibration, "--split", "none")
+    for arguments, message in (
+        ((*sessions, "-o", recording), "is an input too"),
+        ((*sessions, "-o", session / "store.h5"), "which is read"),
+        ((*sessions, "-o", tmp_path / "s.h5", "--preview", recording), "is an input too"),
+        (("--video", film, "-o", tmp_path / "s.h5", "--preview", film), "is an input too"),
+        ((*sessions, "-o", session.parent), "is a folder"),
+        ((*sessions, "-o", tmp_path / "s.h5", "--preview", tmp_path), "is a folder"),
+        ((*sessions, "-o", tmp_path / "s.h5", "--preview", film / "x.png"), "is a file"),
+    ):
+        status, _, error = run(capsys, *arguments, "--overwrite")
+        assert status == 1, arguments
+        assert message in error
+    assert recording.read_bytes() == recorded
+    assert film.read_text() == "irreplaceable"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["film.mp4", "sessions"]
+
+
+def test_a_session_whose_manifest_is_lost_is_named(laboratory, tmp_path, capsys) -> None:
+    sessions = tmp_path / "sessions"
+    for session in laboratory.sessions[:2]:
+        shutil.copytree(session, sessions / session.name)
+    lost = sessions / laboratory.sessions[1].name
+    (lost / "session.json").unlink()
+    arguments = (sessions, "--calibration", laboratory.calibration, "--split", "none")
+    status, summary, _ = run(capsys, *arguments, "-o", tmp_path / "s.h5")
+    assert status == 1
+    assert "has no session.json" in summary["failed"][str(lost)]
+
+
 def test_what_cannot_be_meant_is_refused_at_once(laboratory, tmp_path, capsys) -> None:
     session, calibration = laboratory.sessions[0], laboratory.calibration
     store, other_labels = tmp_path / "s.h5", tmp_path / "labels.csv"

@@ -276,3 +276,22 @@ def test_arff_as_weka_writes_it(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DatasetError, match="no text"):
         read_arff(path)
+
+
+def test_nothing_of_a_corpus_is_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "films"
+    write_video(root / "a.mp4", GREY)
+    write_frames(root / "b", GREY)
+    (root / "videos.csv").write_text("video,subject\na,anna\n")
+    (root / "alias.h5").symlink_to(root / "a.mp4")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    for name in ("a.mp4", "alias.h5", "videos.csv", "b/00001.png", "b/new.h5"):
+        arguments = ["import", "folder", str(root), "-o", str(root / name), "--overwrite"]
+        assert main([*arguments, "--frame-rate-hz", "25", "--workers", "1"]) == 1, name
+        assert "choose another output" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    inside = ["import", "folder", str(root), "-o", str(root / "s.h5"), "--overwrite", "--quiet"]
+    for _ in range(2):
+        assert main([*inside, "--frame-rate-hz", "25", "--workers", "1", "--crop-px", "16"]) == 0
