@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from capture.files import write_text_atomic
 from mavfer.store import ClipStore
 
 from .catalogue import FACTS
-from .config import ModelConfig, TrainConfig
 from .data import categories_of
 from .errors import ModelError
 from .experiments import Experiment, Row
@@ -20,14 +19,10 @@ from .knock_out import knock_outs_of
 from .presets import preset
 from .published import DIMENSION
 from .result_table import ResultTable, to_csv, to_latex, to_markdown
+from .row_settings import Scale, check_settings, refined
 from .run_pool import fulfil_all
 from .run_spec import RunSpec, is_finished, steps_of, with_seed
 
-Scale = Literal["small", "recommended", "paper"]
-_SMALL_STEPS, _SMALL_STEPS_PAST_PLATEAU = 1500, 1000
-"""Most seeds leave the plateau early; who leaves it late is given as long after it."""
-_SMALL_CLIP_LENGTH = 8
-"""2 s of the simulated datasets."""
 OnSteps = Callable[[int, int, str], None]
 """Receives steps taken and to take, and how many runs are finished."""
 
@@ -81,6 +76,17 @@ class BenchmarkPlan:
             raise ModelError(
                 f"{self.n_seeds} seeds, {self.workers} workers: expected at least 1 of each"
             )
+        if "seed" in self.settings:
+            raise ModelError(
+                f"seed {self.settings['seed']} for every run: a benchmark has a run a seed, from 0",
+                remedy="say how many with --seeds, or train one run with mavfer-train",
+            )
+        if self.pretrained and self.scale == "small":
+            raise ModelError(
+                f"weights for {', '.join(self.pretrained)} at scale small, whose networks have a "
+                "part of the published width",
+                remedy="use --scale recommended or paper, or leave --pretrained out",
+            )
 
 
 def is_beside_paper(experiment: Experiment, plan: BenchmarkPlan) -> bool:
@@ -120,7 +126,8 @@ def plan_rows(experiment: Experiment, plan: BenchmarkPlan) -> tuple[PlannedRow, 
     Raises
     ------
     ModelError
-        The store lacks categories, or every row's modalities; no row is called as the plan asks.
+        The store lacks categories, or every row's modalities; no row is called as the plan asks,
+        no row can be what its settings ask, or they set what the rows differ in.
     """
     categories = categories_of(plan.store) if experiment.categorical else ()
     if experiment.categorical and len(categories) < 2:
@@ -129,22 +136,29 @@ def plan_rows(experiment: Experiment, plan: BenchmarkPlan) -> tuple[PlannedRow, 
             f"{len(categories)}",
             remedy="build or import a store with categories",
         )
-    rows = tuple(
-        _plan_row(row, experiment, plan, categories)
-        for row in experiment.rows
-        if is_wanted(row, experiment, plan)
-    )
-    if not rows:
+    wanted = [row for row in experiment.rows if is_wanted(row, experiment, plan)]
+    if not wanted:
         raise ModelError(
             f"{experiment.name}: no row is left of {'; '.join(r.label for r in experiment.rows)}",
             remedy="choose others with --rows, by label or architecture",
         )
-    if experiment.rows and not any(row.specs for row in rows):
+    check_settings(experiment.name, wanted, plan.settings)
+    rows: list[PlannedRow] = []
+    refusals: list[ModelError] = []
+    for row in wanted:
+        try:
+            rows.append(_plan_row(row, experiment, plan, categories))
+        except ModelError as error:  # a field that this network cannot have, others may
+            refusals.append(error)
+            rows.append(PlannedRow(row, (), note=f"not run: {error}"))
+    if not any(row.specs for row in rows):
+        if refusals:
+            raise refusals[0]
         reasons = "; ".join(dict.fromkeys(row.note for row in rows if row.note))
         raise ModelError(
             f"{experiment.name}: no row can be run on {plan.store.path.name}: {reasons}"
         )
-    return rows
+    return tuple(rows)
 
 
 def is_wanted(row: Row, experiment: Experiment, plan: BenchmarkPlan) -> bool:
@@ -189,7 +203,9 @@ def _plan_row(
             )
         else:
             note = "from random weights, not from published ones"
-    model, train = _refined(model, train, row, plan)
+    model, train = refined(
+        model, train, row, scale=plan.scale, steps=plan.steps, settings=plan.settings
+    )
     first = RunSpec(
         store_path=plan.store.path,
         store_fingerprint=plan.store.fingerprint,
@@ -202,27 +218,6 @@ def _plan_row(
         specs = specs[:1] * plan.n_seeds
     knock_outs = tuple(str(k) for k in knock_outs_of(model)) if experiment.knock_outs else ()
     return PlannedRow(row, specs, knock_outs, note)
-
-
-def _refined(
-    model: ModelConfig, train: TrainConfig, row: Row, plan: BenchmarkPlan
-) -> tuple[ModelConfig, TrainConfig]:
-    of_model, of_train = dict(row.model), dict(row.train)
-    if plan.scale == "small":
-        of_model = {"clip_length": _SMALL_CLIP_LENGTH} | of_model
-        of_train |= {
-            "max_steps": _SMALL_STEPS,
-            "steps_past_plateau": None if model.categorical else _SMALL_STEPS_PAST_PLATEAU,
-        }
-    if plan.steps is not None:
-        of_train |= {"max_steps": plan.steps, "steps_past_plateau": None}
-    own = set(model.to_object())
-    for name, value in plan.settings.items():
-        (of_model if name in own else of_train)[name] = value
-    return (
-        ModelConfig.from_object(model.to_object() | of_model, where=row.label),
-        TrainConfig.from_object(train.to_object() | of_train, where=row.label),
-    )
 
 
 def carry_out(

@@ -141,6 +141,7 @@ def _benchmark(args: argparse.Namespace) -> int:
             without_pretrained=args.without_pretrained,
             to_publish=args.publish is not None,
         )
+        _check_weights_are_used(plan, [EXPERIMENTS[name] for name in chosen])
         report: dict[str, Any] = {}
         lines: list[str] = []
         skipped = 0
@@ -304,8 +305,26 @@ def _pretrained(words: Sequence[str]) -> dict[str, Path]:
             raise ModelError(
                 f"--pretrained {word!r}", remedy=f"NETWORK=FILE, of {', '.join(known)}"
             )
+        if not Path(path).is_file():
+            raise ModelError(
+                f"--pretrained {word}: there is no such file", remedy="name one that is there"
+            )
         found[name] = Path(path)
     return found
+
+
+def _check_weights_are_used(plan: "BenchmarkPlan", chosen: "Sequence[Experiment]") -> None:
+    from .benchmark import is_wanted
+    from .errors import ModelError
+
+    rows = [row for each in chosen for row in each.rows if is_wanted(row, each, plan)]
+    for name in plan.pretrained:
+        if name not in {row.architecture for row in rows}:
+            raise ModelError(
+                f"--pretrained {name}=…: no row of {', '.join(each.name for each in chosen)} is "
+                f"a {name}",
+                remedy="leave it out, or name table7, which has one",
+            )
 
 
 if __name__ == "__main__":
