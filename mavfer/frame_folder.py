@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from annotation.strict_csv import MAX_TIME_S
+
 from .errors import DatasetError
 from .moments import match_moments
 
@@ -68,6 +70,12 @@ class FrameFolder:
         if not by_number:
             raise DatasetError(f"{path} holds no numbered images ({', '.join(IMAGE_SUFFIXES)})")
         numbers = np.array(sorted(by_number), np.int64)
+        if int(numbers[-1]) - int(numbers[0]) > MAX_TIME_S * frame_rate_hz:
+            raise DatasetError(
+                f"{path}: {by_number[int(numbers[-1])].name} is frame {numbers[-1]}, which at "
+                f"{frame_rate_hz:g} a second is days after {by_number[int(numbers[0])].name}",
+                remedy="the last number in an image's name counts frames: rename it",
+            )
         times_ns = np.round((numbers - numbers[0]) * (1e9 / frame_rate_hz)).astype(np.int64)
         if rate_hz is None:
             index, self.time_ns = np.arange(len(numbers)), times_ns

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import DatasetError
 from ..frame_folder import has_frames
 from ..splits import Split
-from .corpus import VIDEO_SUFFIXES, Corpus, CorpusVideo, natural_order, require_folder
+from .corpus import VIDEO_SUFFIXES, Corpus, CorpusVideo, natural_order, require_folder, require_utf8
 
 FRAME_RATE_HZ = 25.0
 CATEGORIES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -48,6 +48,7 @@ def read_afew(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
     splits: dict[str, Split] = {}
     for split, folder in found.items():
         for path, category in _unrated_clips(folder) if split == "test" else _clips(folder):
+            require_utf8(path)
             name = path.stem if path.is_file() else path.name
             if name in splits:
                 raise DatasetError(

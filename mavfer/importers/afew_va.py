@@ -17,9 +17,10 @@ from annotation.raters_csv import RAW_SCALE
 
 from ..errors import DatasetError
 from ..frame_folder import FrameFolder, has_frames
-from .corpus import Corpus, CorpusVideo, in_range, natural_order, require_folder
+from .corpus import Corpus, CorpusVideo, in_range, natural_order, require_folder, require_utf8
 
 FRAME_RATE_HZ = 25.0
+_MAX_NAME = 100
 
 
 def read_afew_va(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
@@ -48,6 +49,7 @@ def read_afew_va(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
     gold: dict[str, SessionLabels] = {}
     n_actors = 0
     for path in sorted(files, key=lambda p: natural_order(p.stem)):
+        require_utf8(path)
         name = path.stem
         if name in gold:
             raise DatasetError(f"two clips are called {name}: the second is {path.parent}")
@@ -57,6 +59,8 @@ def read_afew_va(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
         known = isinstance(actor, str) and actor.strip() != ""
         n_actors += known
         subject = "_".join(str(actor).split()) if known else name
+        if not subject.isprintable() or len(subject) > _MAX_NAME:
+            raise DatasetError(f"{path}: the actor is {subject[:40]!r}, expected a name")
         landmarks = path if rated.landmarks is not None else None
         videos.append(CorpusVideo(name, path.parent, subject, frame_rate_hz, landmarks))
     remarks = []

@@ -78,7 +78,7 @@ def read_arff(path: Path) -> ArffTable:
                 names.append(_attribute_name(text, path, number))
             in_data = word == "@data"
             continue
-        cells = next(csv.reader([text], quotechar="'", skipinitialspace=True))
+        cells = _cells(text, ",", path, number)
         if len(cells) != len(names):
             raise DatasetError(
                 f"{path}:{number}: {len(cells)} cells, expected {len(names)} ({', '.join(names)})",
@@ -92,7 +92,15 @@ def read_arff(path: Path) -> ArffTable:
 
 
 def _attribute_name(text: str, path: Path, number: int) -> str:
-    words = next(csv.reader([text], delimiter=" ", quotechar="'", skipinitialspace=True))
+    words = _cells(text, " ", path, number)
     if len(words) < 3:
         raise DatasetError(f"{path}:{number}: {text[:60]!r}, expected @attribute NAME TYPE")
     return words[1].lower()
+
+
+def _cells(text: str, delimiter: str, path: Path, number: int) -> list[str]:
+    reader = csv.reader([text], delimiter=delimiter, quotechar="'", skipinitialspace=True)
+    try:
+        return next(reader)
+    except csv.Error as error:
+        raise DatasetError(f"{path}:{number}: {error}") from None

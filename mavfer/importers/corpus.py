@@ -1,7 +1,8 @@
 """A corpus as found on disk: its videos, who is in them, what is known about them."""
 
+import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.labels import Labels, SessionLabels
+from annotation.strict_csv import read_text
 from capture.files import check_not_input, check_not_within
 
 from ..errors import DatasetError
@@ -100,11 +102,12 @@ def check_not_corpus(output: Path, root: Path, corpus: Corpus) -> None:
 
 def files_below(root: Path) -> list[Path]:
     """All visible files below `root`, sorted."""
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.parts)
-    )
+    return sorted(path for path in root.rglob("*") if path.is_file() and is_visible(path, root))
+
+
+def is_visible(path: Path, root: Path) -> bool:
+    """Tell whether nothing below `root` on the way to `path` is hidden; `root` itself may be."""
+    return not any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def videos_named(files: Iterable[Path], pattern: "re.Pattern[str]") -> dict[str, Path]:
@@ -118,6 +121,7 @@ def videos_named(files: Iterable[Path], pattern: "re.Pattern[str]") -> dict[str,
     found: dict[str, Path] = {}
     for path in files:
         if path.suffix.lower() in VIDEO_SUFFIXES and pattern.fullmatch(path.stem):
+            require_utf8(path)
             if path.stem in found:
                 raise DatasetError(
                     f"two videos are called {path.stem}: {found[path.stem]} and {path}",
@@ -125,6 +129,52 @@ def videos_named(files: Iterable[Path], pattern: "re.Pattern[str]") -> dict[str,
                 )
             found[path.stem] = path
     return found
+
+
+def require_utf8(path: Path) -> None:
+    """Refuse a name that no file format could keep."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DatasetError(
+            f"{path} is not UTF-8", remedy="rename the file, or the folder it lies in"
+        ) from None
+
+
+def check_row_names(rows: Iterable[tuple[str, str]], own: str, pattern: "re.Pattern[str]") -> None:
+    """Refuse labels whose rows name another recording than their file does.
+
+    Parameters
+    ----------
+    rows : iterable of (place, name)
+    own : str
+        The recording that the file is named after.
+    pattern : re.Pattern
+        Of names of recordings; whatever else stands there says nothing.
+    """
+    anywhere = re.compile(pattern.pattern, re.IGNORECASE)
+    for place, name in rows:
+        stem = name.strip().partition(".")[0]
+        if anywhere.fullmatch(stem) and natural_order(stem.lower()) != natural_order(own.lower()):
+            raise DatasetError(
+                f"{place}: the row is about {stem}, expected {own} as in the file's name",
+                remedy="the file of another recording was copied here: put the right one in place",
+            )
+
+
+def table_rows(path: Path, *, delimiter: str) -> Iterator[list[str]]:
+    """Yield the lines of a CSV file as lists of cells.
+
+    Raises
+    ------
+    DatasetError
+        A line that is no CSV, such as a cell of megabytes; names file and line.
+    """
+    reader = csv.reader(read_text(path).splitlines(), delimiter=delimiter)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise DatasetError(f"{path}:{reader.line_num}: {error}") from None
 
 
 def natural_order(name: str) -> tuple[tuple[int, str], ...]:

@@ -10,20 +10,28 @@
 The column session of labels and ratings holds the video's name without its ending.
 """
 
-import csv
 from pathlib import Path
 from typing import cast
 
 from annotation.labels import load_labels
 from annotation.raters_csv import RAW_SCALE
-from annotation.strict_csv import read_text
 from capture.names import check_name
 
 from ..errors import DatasetError
 from ..frame_folder import has_frames
 from ..labelling import by_session, gold_of, load_ratings
 from ..splits import SPLITS, Split
-from .corpus import VIDEO_SUFFIXES, Corpus, CorpusVideo, natural_order, require_folder
+from .corpus import (
+    VIDEO_SUFFIXES,
+    Corpus,
+    CorpusVideo,
+    is_visible,
+    natural_order,
+    require_folder,
+    require_utf8,
+    table_rows,
+)
+from .label_span import check_spans
 
 TABLE, LABELS, RATERS = "videos.csv", "labels.csv", "raters.csv"
 _COLUMNS = ("video", "subject", "split", "category")
@@ -76,7 +84,8 @@ def read_folder(
             f"the labels in {root} are about none of its videos, only about {sorted(about)[0]}",
             remedy="name the videos' files without ending in the column session",
         )
-    remarks = [f"no video for the labels of {name}" for name in sorted(about - paths.keys())]
+    remarks = [] if gold is None else check_spans(gold, videos, whole=False)
+    remarks += [f"no video for the labels of {name}" for name in sorted(about - paths.keys())]
     return Corpus(
         name=root.resolve().name,
         videos=videos,
@@ -91,11 +100,12 @@ def read_folder(
 def _find_videos(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
-        if any(part.startswith(".") for part in path.relative_to(root).parts):
+        if not is_visible(path, root):
             continue
         is_video = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
         if not is_video and not has_frames(path):
             continue
+        require_utf8(path)
         name = path.stem if is_video else path.name
         if name in found:
             raise DatasetError(
@@ -107,7 +117,7 @@ def _find_videos(root: Path) -> dict[str, Path]:
 
 
 def _read_table(path: Path, videos: dict[str, Path]) -> dict[str, dict[str, str]]:
-    lines = csv.reader(read_text(path).splitlines())
+    lines = table_rows(path, delimiter=",")
     header = [cell.strip() for cell in next(lines, [])]
     if "video" not in header or set(header) - set(_COLUMNS) or len(set(header)) != len(header):
         raise DatasetError(

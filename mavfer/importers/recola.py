@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.labels import Labels, SessionLabels
-from annotation.strict_csv import NS_PER_S
+from annotation.strict_csv import MAX_TIME_S, NS_PER_S
 from annotation.trace import DIMENSIONS
 from annotation.wide_csv import load_wide_csv, wide_traces
 
@@ -27,6 +27,7 @@ from .arff import read_arff
 from .corpus import (
     Corpus,
     CorpusVideo,
+    check_row_names,
     files_below,
     in_range,
     joined,
@@ -34,12 +35,14 @@ from .corpus import (
     require_folder,
     videos_named,
 )
+from .label_span import check_spans
 
 N_RATERS = 6
 _NAME = re.compile(r"(train|dev|test)_\d+")
 _SPLITS: dict[str, Split] = {"train": "train", "dev": "validation", "test": "test"}
 _GOLD, _RATERS = "ratings_gold_standard", "ratings_individual"
 _TIME_NAMES = ("frametime", "time", "timestamp")
+_ROW_NAMES = ("instance_name", "instance name", "name")
 
 
 def read_recola(root: Path) -> Corpus:
@@ -75,7 +78,7 @@ def read_recola(root: Path) -> Corpus:
                 )
             remarks.append(f"{name} has no labels, as published")
             continue
-        series = [_series(path) for path in found.values() if path is not None]
+        series = [_series(path, name) for path in found.values() if path is not None]
         gold[name] = joined(series[0], series[1], n_raters=N_RATERS)
         raters[name] = _ratings(rater_files, name)
     orphans = sorted({name for _, name in gold_files} - videos.keys(), key=natural_order)
@@ -83,35 +86,42 @@ def read_recola(root: Path) -> Corpus:
         remarks.append(f"no video for the gold standard of {', '.join(orphans)}")
     if not rater_files:
         remarks.append(f"no {_RATERS}: single raters are not stored")
+    labels = Labels(gold, {"method": "gold standard of AVEC 2015/2016 as published"})
+    found_videos = tuple(CorpusVideo(name, videos[name], subject=name) for name in names)
+    remarks += check_spans(labels, found_videos, whole=True)
     return Corpus(
         name="RECOLA (AVEC 2015/2016)",
-        videos=tuple(CorpusVideo(name, videos[name], subject=name) for name in names),
+        videos=found_videos,
         splits={name: _SPLITS[name.partition("_")[0]] for name in names},
-        gold=_labels(gold),
+        gold=labels,
         raters=raters,
         remarks=tuple(remarks),
     )
-
-
-def _labels(gold: dict[str, SessionLabels]) -> Labels:
-    return Labels(gold, {"method": "gold standard of AVEC 2015/2016 as published"})
 
 
 def _is_in(path: Path, folder: str, suffix: str) -> bool:
     return path.suffix.lower() == suffix and path.parent.parent.name.lower() == folder
 
 
-def _series(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _series(path: Path, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     table = read_arff(path)
-    times = [i for i, name in enumerate(table.names) if name in _TIME_NAMES]
-    if not times or not table.rows:
+    times = [i for i, column in enumerate(table.names) if column in _TIME_NAMES]
+    if not times or not table.rows or table.names[-1] in (*_TIME_NAMES, *_ROW_NAMES):
         raise DatasetError(
             f"{path}: attributes {', '.join(table.names)} and {len(table.rows)} rows, expected "
             "frameTime and a gold standard"
         )
+    for column in (i for i, each in enumerate(table.names) if each in _ROW_NAMES):
+        places = zip(table.lines, table.rows, strict=True)
+        check_row_names(((f"{path}:{line}", row[column]) for line, row in places), name, _NAME)
     time_s = table.numbers(times[0])
     if not np.all(np.isfinite(time_s)) or np.any(np.diff(time_s) <= 0) or time_s[0] < 0:
         raise DatasetError(f"{path}: times must be seconds that increase from 0 on")
+    if time_s[-1] > MAX_TIME_S:
+        raise DatasetError(
+            f"{path}: the last time is {time_s[-1]:g}, expected seconds, at most {MAX_TIME_S:g}",
+            remedy="times in milliseconds must be divided by 1000",
+        )
     time_ns = np.round(time_s * NS_PER_S).astype(np.int64)
     return time_ns, in_range(table.numbers(len(table.names) - 1), path)
 

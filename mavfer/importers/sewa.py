@@ -8,7 +8,6 @@
 Labels every 100 ms, ``name;time;arousal;valence;liking`` without a header, -1 to 1.
 """
 
-import csv
 import math
 import re
 from pathlib import Path
@@ -16,20 +15,23 @@ from pathlib import Path
 import numpy as np
 
 from annotation.labels import Labels, SessionLabels
-from annotation.strict_csv import MAX_TIME_S, NS_PER_S, Row, read_text
+from annotation.strict_csv import MAX_TIME_S, NS_PER_S, Row
 
 from ..errors import DatasetError
 from ..splits import Split
 from .corpus import (
     Corpus,
     CorpusVideo,
+    check_row_names,
     files_below,
     in_range,
     joined,
     natural_order,
     require_folder,
+    table_rows,
     videos_named,
 )
+from .label_span import check_spans
 
 N_RATERS = 6
 _NAME = re.compile(r"(Train|Devel|Test)(_[A-Z]{2})?_\d+")
@@ -55,12 +57,14 @@ def read_sewa(root: Path) -> Corpus:
             remedy="unpack the challenge's videos there (docs/how-to/import-sewa.md)",
         )
     names = sorted(videos, key=natural_order)
-    label_files = {p.stem: p for p in files if p.suffix == ".csv" and p.parent.name == "labels"}
+    label_files = {
+        p.stem: p for p in files if p.suffix.lower() == ".csv" and p.parent.name.lower() == "labels"
+    }
     gold: dict[str, SessionLabels] = {}
     remarks = ["liking is not stored: stores hold valence and arousal"]
     for name in names:
         if name in label_files:
-            gold[name] = _read_labels(label_files[name])
+            gold[name] = _read_labels(label_files[name], name)
         elif not name.startswith("Test"):
             raise DatasetError(
                 f"{root} has no labels/{name}.csv for {videos[name].name}",
@@ -71,18 +75,21 @@ def read_sewa(root: Path) -> Corpus:
     matching = {stem for stem in label_files if _NAME.fullmatch(stem)}
     if orphans := sorted(matching - videos.keys(), key=natural_order):
         remarks.append(f"no video for the labels of {', '.join(orphans)}")
+    labels = Labels(gold, {"method": "gold standard of AVEC 2017 as published"})
+    found_videos = tuple(CorpusVideo(name, videos[name], subject=name) for name in names)
+    remarks += check_spans(labels, found_videos, whole=True)
     return Corpus(
         name="SEWA (AVEC 2017)",
-        videos=tuple(CorpusVideo(name, videos[name], subject=name) for name in names),
+        videos=found_videos,
         splits={name: _SPLITS[name.partition("_")[0]] for name in names},
-        gold=Labels(gold, {"method": "gold standard of AVEC 2017 as published"}),
+        gold=labels,
         remarks=tuple(remarks),
     )
 
 
-def _read_labels(path: Path) -> SessionLabels:
+def _read_labels(path: Path, name: str) -> SessionLabels:
     rows: list[Row] = []
-    reader = csv.reader(read_text(path).splitlines(), delimiter=";")
+    reader = table_rows(path, delimiter=";")
     for number, cells in enumerate(reader, start=1):
         if not any(cell.strip() for cell in cells):
             continue
@@ -97,6 +104,7 @@ def _read_labels(path: Path) -> SessionLabels:
         rows.append(Row(path, number, tuple(cell.strip().strip("'") for cell in cells)))
     if not rows:
         raise DatasetError(f"{path} holds no labels")
+    check_row_names(((row.place, row.cells[0]) for row in rows), name, _NAME)
     times = [row.number(1, "the time") for row in rows]
     if times[0] < 0 or times[-1] > MAX_TIME_S or np.any(np.diff(times) <= 0):
         raise DatasetError(f"{path}: times must be seconds that increase from 0 on")
