@@ -86,6 +86,20 @@ def export_onnx(
     module = _ClipsFirst(network.cpu()).eval()
     example = _random_clips(network, 2)
     with atomic_output(path, overwrite=overwrite) as partial:
+        program = _program(module, network, example)
+        proto = program.model_proto
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = "mavfer", json.dumps(info.to_object(), allow_nan=False)
+        onnx.save(proto, str(partial))
+        return _checked(module, network, partial)
+
+
+def _program(module: nn.Module, network: Network, example: tuple[Tensor, ...]) -> Any:
+    refused = ModelError(
+        f"{network.config.architecture} cannot be expressed in ONNX",
+        remedy="use it from Python: model.checkpoint.load_checkpoint reads it",
+    )
+    try:
         with _quiet():
             program = torch.onnx.export(
                 module,
@@ -98,13 +112,12 @@ def export_onnx(
                 output_names=["score", "attention"][: 1 + network.config.facts.attention],
                 dynamic_shapes=(tuple({0: torch.export.Dim("clips")} for _ in example),),
             )
-        if program is None:
-            raise ModelError(f"{network.config.architecture} cannot be expressed in ONNX")
-        proto = program.model_proto
-        entry = proto.metadata_props.add()
-        entry.key, entry.value = "mavfer", json.dumps(info.to_object(), allow_nan=False)
-        onnx.save(proto, str(partial))
-        return _checked(module, network, partial)
+    except torch.onnx.OnnxExporterError as error:
+        # Layers that ONNX has no word for, as the histograms of LGBP-TOP.
+        raise refused from error
+    if program is None:
+        raise refused
+    return program
 
 
 def _checked(module: nn.Module, network: Network, path: Path) -> ExportCheck:

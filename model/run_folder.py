@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -84,7 +84,10 @@ class RunFolder:
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise ModelError(f"{path} cannot be read ({error})") from error
+            raise CheckpointError(
+                f"{path} cannot be read: cut off or damaged ({error})",
+                remedy="take an undamaged copy, or train into another folder",
+            ) from error
         return CheckpointInfo.from_object(value, where=str(path))
 
     def start(self, info: CheckpointInfo, *, overwrite: bool) -> None:
@@ -125,16 +128,18 @@ class RunFolder:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Read the metrics; a last line cut short by a crash is left out."""
+        """Read the metrics; what is no line of ours, or cut short by a crash, is left out."""
         path = self.path / METRICS
         if not path.is_file():
             return []
         lines = []
         for text in path.read_bytes().splitlines():
             try:
-                lines.append(json.loads(text))
+                line = json.loads(text)
             except (ValueError, RecursionError):
-                break
+                continue
+            if _is_metrics(line):
+                lines.append(line)
         return lines
 
     def trained_s(self) -> float:
@@ -221,3 +226,17 @@ class RunFolder:
         kept = [line for line in self.metrics() if line["step"] <= step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         write_text_atomic(self.path / METRICS, text, overwrite=True)
+
+
+def _is_metrics(line: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a line of the metrics has what its readers take from it."""
+    if not isinstance(line, dict) or not isinstance(line.get("validation"), dict):
+        return False
+    scores = [s for s in line["validation"].values() if isinstance(s, dict)]
+    numbers = [line.get("time_s"), line.get("train_loss"), *(v for s in scores for v in s.values())]
+    return (
+        type(line.get("step")) is int
+        and line.get("time_s") is not None
+        and len(scores) == len(line["validation"])
+        and all(value is None or isinstance(value, int | float) for value in numbers)
+    )

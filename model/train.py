@@ -227,6 +227,12 @@ def _begin(
             device=plan.device, learning_rate=plan.train.learning_rate
         )
         _check_same_store(info, files, store)
+        if progress.best_step and not files.checkpoint.is_file():
+            raise CheckpointError(
+                f"{files.checkpoint} is missing: the best weights so far, of step "
+                f"{progress.best_step}, are nowhere else",
+                remedy="put a copy back, or train anew with --overwrite",
+            )
         train = replace(info.train, max_steps=plan.train.max_steps)
         ranks.first(lambda: files.forget_after(progress.step))
         return network, optimizer, replace(info, train=train), progress

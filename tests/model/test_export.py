@@ -89,3 +89,18 @@ def test_a_file_that_computes_something_else_is_not_kept(
     with pytest.raises(ModelError, match=r"differs from the network by .*not kept"):
         export_onnx(network, info_of(config), tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_onnx_has_no_words_for_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
+        # As for the histograms of LGBP-TOP, which take the exporter long to refuse.
+        raise torch.onnx.OnnxExporterError("no ONNX function found for aten.scatter_add_")
+
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    config = tiny("lgbp_top_lstm")
+    network = build_network(config).eval()
+    with pytest.raises(ModelError, match=r"lgbp_top_lstm cannot be expressed.*load_checkpoint"):
+        export_onnx(network, info_of(config), tmp_path / "network.onnx")
+    assert list(tmp_path.iterdir()) == []

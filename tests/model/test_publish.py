@@ -98,5 +98,5 @@ def test_training_time_counts_every_part_of_an_interrupted_run(tmp_path: Path) -
     run = RunFolder(tmp_path)
     assert run.trained_s() == 0
     for time_s in (1.0, 2.5, 0.5, 3.0, 1.0):
-        run.append({"time_s": time_s})
+        run.append({"step": 1, "time_s": time_s, "train_loss": None, "validation": {}})
     assert run.trained_s() == 2.5 + 3.0 + 1.0

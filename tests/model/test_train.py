@@ -98,6 +98,43 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     assert [line["train_loss"] for line in whole] == [line["train_loss"] for line in parts]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[]",
+        '{"a": 1}',
+        "7",
+        '{"step": "3", "time_s": 1, "train_loss": 1, "validation": {}}',
+        '{"step": 3, "time_s": null, "train_loss": 1, "validation": {}}',
+        '{"step": 3, "time_s": 1, "train_loss": 1, "validation": {"valence": 1}}',
+        '{"step": 3, "time_s": 1, "train_loss": [], "validation": {}}',
+        '{"step": 3, "time_s": 1, "tra',
+    ],
+)
+def test_what_is_no_line_of_metrics_is_left_out(tmp_path: Path, line: str) -> None:
+    files = RunFolder(tmp_path)
+    good = {"step": 3, "time_s": 2.5, "train_loss": None, "validation": {"valence": {"ccc": 0.5}}}
+    (tmp_path / "metrics.jsonl").write_text(f"{line}\n")
+    files.append(good)
+    assert files.metrics() == [good]
+    assert files.trained_s() == 2.5
+    files.forget_after(3)
+    assert files.metrics() == [good]
+
+
+def test_a_lost_checkpoint_is_not_passed_over(store: ClipStore, tmp_path: Path) -> None:
+    run(store, tmp_path / "run")
+    RunFolder(tmp_path / "run").checkpoint.unlink()
+    with pytest.raises(CheckpointError, match=r"checkpoint.safetensors is missing.*--overwrite"):
+        train(store, tmp_path / "run", plan(), resume=True)
+
+
+def test_a_config_cut_off_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"format": "mavfer-ch')
+    with pytest.raises(CheckpointError, match=r"config.json cannot be read.*undamaged copy"):
+        RunFolder(tmp_path).info()
+
+
 def test_resume_needs_a_run_and_its_store(store: ClipStore, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nothing to resume"):
         train(store, tmp_path / "none", plan(), resume=True)
