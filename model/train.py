@@ -1,6 +1,7 @@
 """Training: from a clip store and a plan to a run folder."""
 
 import time
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from .closed_form import fit_closed_form
 from .config import ModelConfig, TrainConfig
 from .data import ClipDataset
 from .device import keep_freed_memory
-from .errors import CheckpointError, ModelError
+from .errors import CheckpointError, ModelError, ModelWarning
 from .held_out import SubjectRoles, subject_roles
 from .initialise import build_network
 from .losses import check_loss
@@ -83,6 +84,9 @@ class TrainResult:
         Of the kept checkpoint on the validation subjects; empty without any.
     validation_subjects : tuple of str
     n_parameters, n_train_clips, n_validation_clips, n_without_face, n_without_label : int
+        The last two are of training clips.
+    n_validation_left_out : int
+        Validation clips without a face or a label.
     constant_output : bool
         The last validation found the same prediction for every clip.
     plateau_end : int or None
@@ -106,6 +110,7 @@ class TrainResult:
     n_validation_clips: int
     n_without_face: int
     n_without_label: int
+    n_validation_left_out: int
     constant_output: bool
     plateau_end: int | None
     precision: str
@@ -207,6 +212,7 @@ def train(
         n_validation_clips=len(validate),
         n_without_face=learn.n_without_face,
         n_without_label=learn.n_without_label,
+        n_validation_left_out=validate.n_without_face + validate.n_without_label,
         constant_output=loop.constant_output,
         plateau_end=progress.plateau_end,
         precision=str(dtype).removeprefix("torch."),
@@ -249,6 +255,15 @@ def _begin(
     if plan.model.normalisation == "store":
         check_stats(stats, plan.model)
     roles = subject_roles(store, plan.train)
+    _, validate = _datasets(store, plan, roles)
+    if roles.validate and not len(validate) and ranks.is_first:
+        warnings.warn(
+            f"{', '.join(sorted(roles.validate))}, who should say when to stop, have no clip with "
+            f"a face and a {'/'.join(plan.model.outputs)} label: the last weights are kept "
+            "(validation=train holds training subjects out instead)",
+            ModelWarning,
+            stacklevel=3,
+        )
     info = CheckpointInfo(
         model=plan.model,
         train=plan.train,
@@ -257,10 +272,9 @@ def _begin(
         store_fingerprint=store.fingerprint,
         step=0,
         validation={},
-        validation_subjects=tuple(sorted(roles.validate)),
+        validation_subjects=tuple(sorted(roles.validate)) if len(validate) else (),
         rate_hz=store.rate_hz,
     )
-    _datasets(store, plan, roles)
     # Whatever can be refused is refused before there is a folder.
     network = build_network(
         plan.model,

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,13 @@ def _train(args: argparse.Namespace) -> int:
 
     from .data import categories_of
     from .device import chosen_device
-    from .errors import ModelError
+    from .errors import ModelError, ModelWarning
     from .pace import Pace
     from .ranks import joined_ranks, local_device
     from .run_folder import CURVES, RunFolder
     from .settings import chosen_configs, default_output, resumed_configs
     from .train import TrainPlan, train
+    from .train_report import report_lines
 
     for name in ("max_seconds", "save_every"):
         value = getattr(args, name)
@@ -136,6 +138,11 @@ def _train(args: argparse.Namespace) -> int:
             raise ModelError(f"{option} is {value:g}, expected 0 or more")
     if args.workers < 0:
         raise ModelError(f"--workers is {args.workers}, expected 0 or more")
+    if args.resume and args.overwrite:
+        raise ModelError(
+            "--resume and --overwrite at once: the one goes on with a run, the other replaces it",
+            remedy="leave one of them out",
+        )
     device = chosen_device(local_device(args.device), threads=args.threads)
     pace = Pace()
     with open_store(args.store) as store, joined_ranks(device) as ranks:
@@ -145,6 +152,13 @@ def _train(args: argparse.Namespace) -> int:
             preset, model, training = resumed_configs(args)
         else:
             preset, model, training = chosen_configs(args, store.modalities, categories_of(store))
+        if args.workers and training.cache == "prepared" and ranks.is_first:
+            warnings.warn(
+                f"--workers {args.workers} do nothing here: with cache=prepared all clips are read "
+                "once, before the first step (--set cache=none reads them for every step)",
+                ModelWarning,
+                stacklevel=1,
+            )
         output: Path = args.output or default_output(model, training)
         plan = TrainPlan(
             model=model,
@@ -192,7 +206,7 @@ def _train(args: argparse.Namespace) -> int:
     }
     rounded = ("seconds_s", "step_s", "clips_per_s", "data_wait")
     report |= {name: round(report[name], 4) for name in rounded}
-    terminal.print_result(args, report, _text(report, max(training.max_steps, report["steps"])))
+    terminal.print_result(args, report, report_lines(report, training))
     return terminal.EXIT_OK
 
 
@@ -212,40 +226,6 @@ class _Watch:
         if self._constant and not constant:
             sys.stderr.write(f"step {line['step']}: predictions differ between clips now\n")
         self._constant = constant
-
-
-_STOPPED = {
-    "steps": "all steps done",
-    "time": "time budget used up",
-    "patience": "no better validation for long enough",
-    "fitted": "solved in closed form",
-}
-
-
-def _text(report: dict[str, Any], max_steps: int) -> list[str]:
-    lines = [
-        f"{report['model']} {'+'.join(report['modalities'])}, preset {report['preset']}, "
-        f"{report['n_parameters']:,} parameters, on {report['device']}",
-        f"{report['steps']} of {max_steps} steps in {report['seconds_s']:.0f} s "
-        f"({report['step_s']:.3f} s a step, {report['clips_per_s']:.3g} clips/s, data wait "
-        f"{report['data_wait']:.0%}): {_STOPPED[report['stopped']]}",
-        f"{report['n_train_clips']} training clips, {report['n_validation_clips']} validation "
-        f"clips; left out {report['n_without_face']} without a face, "
-        f"{report['n_without_label']} without a label",
-    ]
-    for output, scores in report["validation"].items():
-        values = ", ".join(
-            f"{name.upper()} {scores[name]:.3f}" if scores[name] is not None else f"{name} -"
-            for name in (("accuracy", "uar") if "accuracy" in scores else ("ccc", "cc", "rmse"))
-        )
-        lines.append(f"best validation, step {report['best_step']}: {output} {values}")
-    if not report["validation"]:
-        lines.append("no validation split: the checkpoint holds the last weights")
-    if report["plateau_end"]:
-        lines.append(f"predictions differ between clips since step {report['plateau_end']}")
-    if report["constant_output"]:
-        lines.append("constant output: every clip gets the same prediction; train longer")
-    return [*lines, f"checkpoint: {report['checkpoint']}"]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from model import evaluate_cli, train_cli
+from model.errors import ModelWarning
 
 TINY = ("--set", "width=0.1", "--set", "input_px=16", "--set", "fc_units=8")
 
@@ -86,7 +87,11 @@ def test_wrong_options_are_one_line(
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [((), "holds no training run"), (("--batch-size", "2"), "--batch-size with --resume")],
+    [
+        ((), "holds no training run"),
+        (("--batch-size", "2"), "--batch-size with --resume"),
+        (("--overwrite",), "--resume and --overwrite at once"),
+    ],
 )
 def test_resume_needs_a_run_and_no_other_settings(
     tmp_path: Path,
@@ -98,6 +103,11 @@ def test_resume_needs_a_run_and_no_other_settings(
     base = [str(store_path), "-o", str(tmp_path / "none"), "--resume", "--quiet"]
     assert train_cli.main([*base, *options]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_workers_that_have_nothing_to_read_are_told_of(store_path: Path, tmp_path: Path) -> None:
+    with pytest.warns(ModelWarning, match=r"--workers 2 do nothing.*--set cache=none"):
+        assert trained(store_path, tmp_path / "run", "--workers", "2", "--max-seconds", "0") == 0
 
 
 def test_a_run_is_resumed_as_it_was_started(

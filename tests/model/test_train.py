@@ -5,17 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from capture.files import OutputExistsError
 from mavfer.store import ClipStore, open_store
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
-from model.errors import CheckpointError, ModelError
+from model.errors import ModelError, ModelWarning
 from model.held_out import subject_roles
 from model.initialise import build_network
 from model.losses import training_loss
 from model.pace import Pace
 from model.precision import chosen_precision
-from model.run_folder import Progress, RunFolder
+from model.run_folder import RunFolder
 from model.train import TrainPlan, TrainResult, train
 
 CPU = torch.device("cpu")
@@ -98,64 +97,6 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     assert [line["train_loss"] for line in whole] == [line["train_loss"] for line in parts]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "[]",
-        '{"a": 1}',
-        "7",
-        '{"step": "3", "time_s": 1, "train_loss": 1, "validation": {}}',
-        '{"step": 3, "time_s": null, "train_loss": 1, "validation": {}}',
-        '{"step": 3, "time_s": 1, "train_loss": 1, "validation": {"valence": 1}}',
-        '{"step": 3, "time_s": 1, "train_loss": [], "validation": {}}',
-        '{"step": 3, "time_s": 1, "tra',
-    ],
-)
-def test_what_is_no_line_of_metrics_is_left_out(tmp_path: Path, line: str) -> None:
-    files = RunFolder(tmp_path)
-    good = {"step": 3, "time_s": 2.5, "train_loss": None, "validation": {"valence": {"ccc": 0.5}}}
-    (tmp_path / "metrics.jsonl").write_text(f"{line}\n")
-    files.append(good)
-    assert files.metrics() == [good]
-    assert files.trained_s() == 2.5
-    files.forget_after(3)
-    assert files.metrics() == [good]
-
-
-def test_a_lost_checkpoint_is_not_passed_over(store: ClipStore, tmp_path: Path) -> None:
-    run(store, tmp_path / "run")
-    RunFolder(tmp_path / "run").checkpoint.unlink()
-    with pytest.raises(CheckpointError, match=r"checkpoint.safetensors is missing.*--overwrite"):
-        train(store, tmp_path / "run", plan(), resume=True)
-
-
-def test_a_config_cut_off_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"format": "mavfer-ch')
-    with pytest.raises(CheckpointError, match=r"config.json cannot be read.*undamaged copy"):
-        RunFolder(tmp_path).info()
-
-
-def test_resume_needs_a_run_and_its_store(store: ClipStore, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="nothing to resume"):
-        train(store, tmp_path / "none", plan(), resume=True)
-    run(store, tmp_path / "run", max_steps=1)
-    store.fingerprint = "another"
-    with pytest.raises(ModelError, match="another store"):
-        train(store, tmp_path / "run", plan(), resume=True)
-
-
-def test_a_folder_in_use_is_not_overwritten(store: ClipStore, tmp_path: Path) -> None:
-    run(store, tmp_path / "run", max_steps=1)
-    with pytest.raises(OutputExistsError, match="not empty"):
-        run(store, tmp_path / "run")
-    train(store, tmp_path / "run", plan(max_steps=1), overwrite=True)
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.tex").write_text("x")
-    with pytest.raises(ModelError, match="no training run"):
-        train(store, tmp_path / "mine", plan(), overwrite=True)
-    assert (tmp_path / "mine" / "thesis.tex").read_text() == "x"
-
-
 def test_the_time_budget_ends_a_run_with_a_checkpoint(store: ClipStore, tmp_path: Path) -> None:
     result = train(store, tmp_path / "run", replace(plan(), max_seconds=0.0))
     assert (result.stopped, result.steps) == ("time", 0)
@@ -192,12 +133,25 @@ def test_a_split_without_labels_is_refused_before_a_folder_is_made(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_wrong_path_of_weights_leaves_no_folder(store: ClipStore, tmp_path: Path) -> None:
-    vgg = {"architecture": "vgg16", "modalities": ("color",), "width": 1.0, "backbone_px": 32}
-    wanted = plan(vgg, initialisation="pretrained", pretrained=str(tmp_path / "none.pth"))
-    with pytest.raises(ModelError, match="no pretrained weights at"):
-        train(store, tmp_path / "run", wanted)
-    assert not (tmp_path / "run").exists()
+def test_validation_people_without_labels_are_named_before_the_run(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(store)
+    known = kind.labels
+
+    def labels(self: ClipStore, video_id: str, dimension: str) -> np.ndarray:
+        values = known(self, video_id, dimension)
+        return np.full_like(values, np.nan) if video_id.startswith("V") else values
+
+    monkeypatch.setattr(kind, "labels", labels)
+    with pytest.warns(ModelWarning, match=r"V0, V1, .* valence label: the last weights are kept"):
+        result = run(store, tmp_path / "run", max_steps=1)
+    assert (result.n_validation_clips, result.n_validation_left_out) == (0, 6)
+    # Nobody chose these weights.
+    assert (
+        result.validation_subjects == RunFolder(tmp_path / "run").info().validation_subjects == ()
+    )
+    assert "Checkpoint chosen on nobody" in (tmp_path / "run" / "MODEL_CARD.md").read_text()
 
 
 def test_divergence_is_an_error_not_a_checkpoint(store: ClipStore, tmp_path: Path) -> None:
@@ -252,39 +206,6 @@ def test_the_drawn_mouth_is_learned(store: ClipStore, tmp_path: Path) -> None:
     assert flags[0]
     assert not flags[-1]
     assert result.plateau_end == lines[flags.index(False)]["step"]
-
-
-def test_a_diverged_run_keeps_its_last_good_checkpoint(store: ClipStore, tmp_path: Path) -> None:
-    run(store, tmp_path / "run", max_steps=3)
-    before = weights(tmp_path / "run")
-    files = RunFolder(tmp_path / "run")
-    network, info = load_checkpoint(files.checkpoint)
-    with torch.no_grad():
-        network.head.fc1.weight.fill_(3e38)
-    optimizer = torch.optim.Adam(network.parameters())
-    progress = Progress(step=3, best_step=3, best_score=0.1)
-    for parameter in network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
-    files.save_resume(network, optimizer, info, progress)
-    with pytest.raises(ModelError, match=r"diverged; the checkpoint of step 3 is kept.*learning"):
-        train(store, tmp_path / "run", plan(), resume=True)
-    after = weights(tmp_path / "run")
-    assert all(torch.equal(before[name], after[name]) for name in before)
-
-
-def test_a_run_killed_before_anything_was_kept_begins_again(
-    store: ClipStore, tmp_path: Path
-) -> None:
-    run(store, tmp_path / "whole")
-    run(store, tmp_path / "killed")
-    for name in ("resume.safetensors", "checkpoint.safetensors", "metrics.jsonl"):
-        (tmp_path / "killed" / name).unlink()
-    (tmp_path / "killed" / ".resume.safetensors.0a0a.partial").write_bytes(b"half")
-    result = train(store, tmp_path / "killed", plan(), resume=True)
-    assert result.steps == 6
-    assert_same_weights(tmp_path / "whole", tmp_path / "killed")
-    assert not list((tmp_path / "killed").glob("*.partial"))
 
 
 def test_the_state_between_validations_is_kept_and_changes_nothing(
