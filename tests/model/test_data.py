@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mavfer.store import ClipStore
 from model.batches import PreparedBatches, PreparedClips, StreamedBatches, batch_indices
 from model.config import ModelConfig, TrainConfig
-from model.data import ClipDataset, nearest_known
+from model.data import ClipDataset, clip_label, nearest_known
 from model.errors import ModelError
 
 CPU = torch.device("cpu")
@@ -32,6 +32,30 @@ def test_labels_are_the_mean_of_the_known_frame_labels(store: ClipStore) -> None
     labels = store.labels(data.clips[0].video_id, "valence")[:16]
     assert np.isnan(labels[0])
     assert data.labels[0, 0] == pytest.approx(labels[1:].mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("label", "length", "frame"),
+    [("last", 16, 15), ("center", 16, 8), ("last", 4, 3), ("center", 4, 2), ("center", 1, 0)],
+)
+def test_a_clip_may_stand_for_one_of_its_frames(
+    store: ClipStore, label: str, length: int, frame: int
+) -> None:
+    wanted = replace(config(), label=label, clip_length=length, outputs=("valence", "arousal"))
+    data = ClipDataset(store, wanted, split="train", stride_frames=length, min_valid_share=0.5)
+    assert len(data)
+    for ref, found in zip(data.clips, data.labels, strict=True):
+        at = ref.start + frame
+        both = [store.labels(ref.video_id, name)[at] for name in ("valence", "arousal")]
+        np.testing.assert_array_equal(found, both)
+
+
+def test_a_clip_whose_frame_has_no_label_is_left_out() -> None:
+    labels = np.array([[0.1], [0.2], [np.nan], [0.4]], np.float32)
+    assert clip_label(labels, config(label="last", clip_length=4))[0] == np.float32(0.4)
+    # The mean knows a way round the gap; the frame that is asked for has none.
+    assert np.isnan(clip_label(labels, config(label="center", clip_length=4))[0])
+    assert clip_label(labels, config(clip_length=4))[0] == pytest.approx(0.7 / 3)
 
 
 def test_crops_stay_integers_and_missed_frames_repeat_the_nearest(store: ClipStore) -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from model.config import CHANNELS, ModelConfig
+from model.initialise import build_network
 from model.network import RecurrentAttentionNetwork
 from tests.model.transcription import transcribed
 
@@ -91,3 +92,31 @@ def test_fast_and_slow_agree_in_values_and_gradients(options: dict) -> None:
         assert float((mine - slow).abs().max()) <= 1e-8 * scale, name
         # A clip of one frame has no step before for the recurrent weights.
         assert slow.abs().max() > 0 or config.clip_length == 1, name
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.5, 3.0])
+def test_standardised_attention_starts_with_its_gain(gain: float) -> None:
+    config = ModelConfig(
+        "mran",
+        ("color", "depth"),
+        input_px=16,
+        clip_length=2,
+        width=1 / 16,
+        fc_units=5,
+        dropout=0.0,
+        attention="standardise",
+        attention_gain=gain,
+    )
+    network = build_network(config, seed=1, initialisation="he", output_gain=0.1).double()
+    generator = torch.Generator().manual_seed(2)
+    clips = {
+        name: torch.randn(2, 3, CHANNELS[name], 16, 16, generator=generator).double()
+        for name in config.modalities
+    }
+    # The gain of the config, not what the network holds.
+    weights = dict(network.named_parameters()) | {"softmax.gain": torch.tensor(gain).double()}
+    score, attention = transcribed(weights, clips, config)
+    found = network(clips)
+    torch.testing.assert_close(found.attention, attention, rtol=0, atol=1e-10)
+    torch.testing.assert_close(found.score, score, rtol=0, atol=1e-10)
+    assert (attention.std().item() > 0.1) == (gain > 0)
