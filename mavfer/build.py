@@ -1,5 +1,6 @@
 """Building a clip store: every source to a part, then all parts to one file."""
 
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,11 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from capture.errors import RecordingError
 from capture.files import check_output
-from capture.manifest import read_manifest
 from capture.terminal import OnProgress
 
+from .build_checks import check_sources, require_labels, unlabelled
 from .errors import DatasetError
 from .executors import WorkerLostError, open_executor
 from .graph import BuildGraph
@@ -25,7 +25,8 @@ from .splits import assign_splits
 from .store_assembly import assemble_store
 from .work_folder import SourceFolder, remove_work, source_folder, work_folder
 
-_NAMES_SHOWN = 3
+logger = logging.getLogger(__name__)
+
 _MOST_ATTEMPTS = 3
 
 
@@ -106,15 +107,16 @@ def build_store(
         `path` exists and `overwrite` is false; checked before any work.
     """
     check_output(path, overwrite=overwrite)
-    if not sources:
-        raise DatasetError("nothing to build from", remedy="name sessions, or files with --video")
-    _check_sources(sources, plan)
+    check_sources(sources, plan)
+    if not skip_bad:
+        require_labels(sources, plan)
     path = path.absolute()
     with work_folder(path) as work:
         files = [replace(source, path=source.path.absolute()) for source in sources]
         today = date.today()  # noqa: DTZ011 - the subject's calendar day
         folders = [source_folder(work, source_identity(file, plan, today=today)) for file in files]
         graph = BuildGraph(folders, on_progress)
+        graph.errors.update(unlabelled(sources, plan))
         _run(graph, files, folders, plan, workers=workers, scheduler=scheduler)
         reports = [
             PartReport(source.path, error=graph.errors[i], cpu_s=sum(graph.cpu_s[i].values()))
@@ -125,6 +127,7 @@ def build_store(
         good = [i for i, report in enumerate(reports) if report.error is None]
         if not good or (len(good) < len(reports) and not skip_bad):
             raise SourcesFailedError(reports)
+        _warn_of_lag([reports[i] for i in good], plan.labelling)
         subjects = {reports[i].subject for i in good}
         split = plan.split.among(subjects) if skip_bad else plan.split
         assemble_store(
@@ -189,32 +192,15 @@ def _run(
         executor.close(wait=bool(running))  # else they end while the store is put together
 
 
-def _check_sources(sources: Sequence[SourceFile], plan: BuildPlan) -> None:
-    """Refuse before hours of work what the end would refuse: equal ids, too few subjects."""
-    ids = Counter(source.id for source in sources)
-    if repeated := [video_id for video_id, n in ids.items() if n > 1]:
-        raise DatasetError(
-            f"two sources are called {', '.join(repeated)}",
-            remedy="rename one: ids must be unique in a store",
+def _warn_of_lag(reports: Sequence[PartReport], labelling: Labelling) -> None:
+    """Tell when no row has a label although there are some: they end before the lag is over."""
+    gold = {} if labelling.gold is None else labelling.gold.sessions
+    known = any(len(gold[report.id]) for report in reports if report.id in gold)
+    if labelling.lag_ns and known and not any(report.n_labelled for report in reports):
+        logger.warning(
+            "no row has a label: with a lag of %g s none of the labels is about the videos",
+            labelling.lag_ns / 1e9,
         )
-    gold = plan.labelling.gold
-    if gold is not None and not ids.keys() & set(gold.sessions):
-        raise DatasetError(
-            f"the labels are about none of the sources, only about {_some(sorted(gold.sessions))}",
-            remedy="name the labels of these sources: sessions are matched by folder name",
-        )
-    subjects = set()
-    for source in sources:
-        try:
-            subjects.add(source.subject or read_manifest(source.path).subject)
-        except RecordingError:
-            return  # a session that cannot be read is reported as such, by name
-    assign_splits(subjects, plan.split)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _options(plan: BuildPlan) -> dict[str, Any]:

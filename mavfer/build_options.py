@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from capture.session_folders import session_folders
 from .build_arguments import DEFAULT_MODALITIES
 from .consent import consenting
 from .errors import DatasetError
-from .labelling import Labelling, by_session, gold_of, load_ratings
+from .labelling import Labelling, by_session, gold_of, lag_ns_of, load_ratings
 from .part import BuildPlan, SourceFile
 from .splits import DEFAULT_FRACTIONS, SplitPlan
 from .store_schema import check_modalities
@@ -102,8 +101,7 @@ def plan_of(args: argparse.Namespace, sources: Sequence[SourceFile]) -> BuildPla
 
 def labelling_of(args: argparse.Namespace) -> Labelling:
     """Load gold labels and ratings, and fuse the ratings where there is no gold."""
-    if not math.isfinite(args.lag_s):
-        raise DatasetError(f"--lag-s {args.lag_s}: expected a number of seconds")
+    lag_ns = lag_ns_of(args.lag_s)
     project = args.labels if args.labels is not None and args.labels.is_dir() else None
     sources = [*args.raters, *([] if project is None else [project])]
     ratings = load_ratings(sources, scale=args.rater_scale)
@@ -113,7 +111,7 @@ def labelling_of(args: argparse.Namespace) -> Labelling:
     return Labelling(
         gold=gold,
         raters=by_session(ratings),
-        lag_ns=round(args.lag_s * 1e9),
+        lag_ns=lag_ns,
     )
 
 

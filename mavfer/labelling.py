@@ -1,5 +1,6 @@
 """What a video's rows are labelled with: gold in capture time, every rater, a category."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -88,6 +89,15 @@ class Labelling:
                 if np.isfinite(labels.values(d)).any()
             ]
         return (*gold, *self.raters.get(video_id, ()))
+
+
+def lag_ns_of(lag_s: float) -> int:
+    """Return a lag in whole nanoseconds, refusing what is no time."""
+    if not math.isfinite(lag_s):
+        raise DatasetError(f"--lag-s {lag_s}: expected a number of seconds")
+    if not 0 <= lag_s <= MAX_TIME_S:
+        raise DatasetError(f"a lag of {lag_s:g} s: expected 0 to {MAX_TIME_S:g} s")
+    return round(lag_s * 1e9)
 
 
 def fused_lag_s(labels: Labels | None) -> float:

@@ -1,8 +1,7 @@
 """Opening what a store is built from."""
 
-from .errors import DatasetError
 from .frame_folder import FrameFolder
-from .part import BuildPlan, SourceFile
+from .part import BuildPlan, SourceFile, require_session_options
 from .session_source import SessionSource
 from .sources import Source
 from .video import VideoFile
@@ -23,16 +22,9 @@ def open_source(file: SourceFile, plan: BuildPlan) -> Source:
         return VideoSource(
             frames, id=file.id, subject=file.subject or file.id, landmarks=file.landmarks
         )
-    if plan.rig is None:
-        raise DatasetError("sessions need a calibration", remedy="pass --calibration rig.yaml")
-    if not rate_hz:
-        raise DatasetError(
-            "the native rate is for video files: streams of a session have different ones",
-            remedy="name a rate in Hz",
-        )
     return SessionSource(
         file.path,
-        plan.rig,
+        require_session_options(plan),
         modalities=plan.layout.modalities,
         rate_hz=rate_hz,
         tolerance_ns=plan.tolerance_ns,

@@ -95,6 +95,24 @@ class BuildPlan:
             raise DatasetError(f"segments of {self.segment_rows} rows: expected at least 1")
 
 
+def require_session_options(plan: BuildPlan) -> RigCalibration:
+    """Return the calibration that sessions need, refusing a plan that cannot be for them.
+
+    Raises
+    ------
+    DatasetError
+        No calibration, or the native rate.
+    """
+    if plan.rig is None:
+        raise DatasetError("sessions need a calibration", remedy="pass --calibration rig.yaml")
+    if not plan.layout.rate_hz:
+        raise DatasetError(
+            "the native rate is for video files: streams of a session have different ones",
+            remedy="name a rate in Hz",
+        )
+    return plan.rig
+
+
 @dataclass(frozen=True, slots=True)
 class PartReport:
     """What became of one source.

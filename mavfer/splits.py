@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,12 +27,16 @@ class SplitPlan:
     validation, test : frozenset of str, optional
         Subjects named outright. When either is given, fractions and seed are not used and
         everybody else trains.
+    lenient : bool
+        Leave splits empty rather than refuse: for splits that a corpus published, of which
+        somebody may have a part, and for those nobody asked for.
     """
 
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS
     seed: int = 0
     validation: frozenset[str] = frozenset()
     test: frozenset[str] = frozenset()
+    lenient: bool = False
 
     def __post_init__(self) -> None:
         if any(not math.isfinite(f) or f < 0 for f in self.fractions) or sum(self.fractions) <= 0:
@@ -67,13 +72,17 @@ def assign_splits(subjects: Collection[str], plan: SplitPlan) -> dict[str, Split
     Raises
     ------
     DatasetError
-        Fewer subjects than splits with a share, or a named subject that is not there.
+        Fewer subjects than splits with a share, a named subject that is not there, or two names
+        that differ in nothing but case and space.
     """
     distinct = set(subjects)
+    _check_names(distinct)
     if plan.explicit:
         return _assign_named(distinct, plan)
     wanted = [name for name, share in zip(SPLITS, plan.fractions, strict=True) if share > 0]
     if len(distinct) < len(wanted):
+        if plan.lenient:
+            return dict.fromkeys(distinct, "train")
         raise DatasetError(
             f"{len(distinct)} subject(s) ({_names(distinct)}) cannot fill the "
             f"{len(wanted)} splits {', '.join(wanted)} without sharing a person",
@@ -94,8 +103,11 @@ def _assign_named(subjects: set[str], plan: SplitPlan) -> dict[str, Split]:
         raise DatasetError(
             f"no session of {_names(missing)}, named for a split; there are {_names(subjects)}"
         )
-    if not subjects - plan.validation - plan.test:
-        raise DatasetError("every subject is named for validation or test: nobody is left to train")
+    if not subjects - plan.validation - plan.test and not plan.lenient:
+        raise DatasetError(
+            "every subject is named for validation or test: nobody is left to train",
+            remedy="name fewer, or add sessions of other subjects",
+        )
     return {
         subject: "validation"
         if subject in plan.validation
@@ -104,6 +116,18 @@ def _assign_named(subjects: set[str], plan: SplitPlan) -> dict[str, Split]:
         else "train"
         for subject in subjects
     }
+
+
+def _check_names(subjects: Collection[str]) -> None:
+    """Refuse two spellings of what may be one person, who would be on both sides of a split."""
+    spelled: dict[str, str] = {}
+    for subject in sorted(subjects):
+        key = "".join(unicodedata.normalize("NFKC", subject).split()).casefold()
+        if (other := spelled.setdefault(key, subject)) != subject:
+            raise DatasetError(
+                f"subjects {other!r} and {subject!r} differ in nothing but case or space",
+                remedy="write one person's name one way, and other people's names apart",
+            )
 
 
 def _whole_shares(n_subjects: int, fractions: tuple[float, float, float]) -> Mapping[Split, int]:

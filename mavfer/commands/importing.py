@@ -116,12 +116,11 @@ def _add_layout(layouts: _Commands, layout: str, text: str) -> None:
 
 
 def _import(args: argparse.Namespace) -> int:
-    import math
     import time
 
     from capture.files import check_output
 
-    from ..build import build_store
+    from ..build import SourcesFailedError, build_store
     from ..errors import DatasetError
     from ..importers.corpus import check_not_corpus
     from ..store_description import describe_store
@@ -134,23 +133,27 @@ def _import(args: argparse.Namespace) -> int:
         raise DatasetError("no output named", remedy="pass -o STORE.h5, or --list to look only")
     check_not_corpus(args.output, args.folder, corpus)
     check_output(args.output, overwrite=args.overwrite)
-    if not math.isfinite(args.lag_s):
-        raise DatasetError(f"--lag-s {args.lag_s}: expected a number of seconds")
     workers = default_workers() if args.workers is None else args.workers
     if workers < 1:
         raise DatasetError(f"--workers {workers}: at least 1")
     sources, plan = _plan(corpus, args)
     started_s = time.monotonic()
-    with terminal.progress("importing", enabled=not args.quiet) as on_progress:
-        built = build_store(
-            args.output,
-            sources,
-            plan,
-            workers=workers,
-            skip_bad=args.skip_bad,
-            overwrite=args.overwrite,
-            on_progress=on_progress,
-        )
+    try:
+        with terminal.progress("importing", enabled=not args.quiet) as on_progress:
+            built = build_store(
+                args.output,
+                sources,
+                plan,
+                workers=workers,
+                skip_bad=args.skip_bad,
+                overwrite=args.overwrite,
+                on_progress=on_progress,
+            )
+    except SourcesFailedError as error:
+        if args.json:
+            told = {"store": None, "corpus": corpus.name, **report_document(error.reports)}
+            terminal.print_result(args, told, [])
+        raise
     summary = describe_store(args.output)
     result = {
         "store": str(args.output),
@@ -194,9 +197,9 @@ def _read(args: argparse.Namespace) -> "Corpus":
 
 
 def _plan(corpus: "Corpus", args: argparse.Namespace) -> "tuple[list[SourceFile], BuildPlan]":
-    from ..labelling import Labelling
+    from ..labelling import Labelling, lag_ns_of
     from ..part import BuildPlan, SourceFile
-    from ..splits import SplitPlan
+    from ..splits import DEFAULT_FRACTIONS, SplitPlan
     from ..store_writer import StoreLayout
 
     given = not getattr(args, "detect", False)
@@ -217,9 +220,11 @@ def _plan(corpus: "Corpus", args: argparse.Namespace) -> "tuple[list[SourceFile]
             fractions=(1, 0, 0),
             validation=frozenset(s for s, name in corpus.splits.items() if name == "validation"),
             test=frozenset(s for s, name in corpus.splits.items() if name == "test"),
+            lenient=True,
         )
     else:
-        split = SplitPlan() if n_subjects >= 3 else SplitPlan(fractions=(1, 0, 0))
+        fractions = DEFAULT_FRACTIONS if n_subjects >= 3 else (1, 0, 0)
+        split = SplitPlan(fractions=fractions, lenient=True)
     plan = BuildPlan(
         layout=StoreLayout(
             modalities=("color",),
@@ -236,7 +241,7 @@ def _plan(corpus: "Corpus", args: argparse.Namespace) -> "tuple[list[SourceFile]
             gold=corpus.gold,
             raters=corpus.raters,
             categories=corpus.categories,
-            lag_ns=round(args.lag_s * 1e9),
+            lag_ns=lag_ns_of(args.lag_s),
             partial=True,
         ),
         provenance={

@@ -74,6 +74,7 @@ def read_folder(
         )
         for name, path in sorted(paths.items(), key=lambda item: natural_order(item[0]))
     )
+    _check_subjects(table, videos)
     ratings = load_ratings([root / RATERS], scale=rater_scale) if (root / RATERS).exists() else ()
     gold = load_labels(root / LABELS) if (root / LABELS).exists() else None
     if gold is None and ratings:
@@ -144,6 +145,19 @@ def _read_table(path: Path, videos: dict[str, Path]) -> dict[str, dict[str, str]
             check_name(row["subject"], what=f"{path}:{number}: subject")
         rows[name] = row
     return rows
+
+
+def _check_subjects(table: dict[str, dict[str, str]], videos: tuple[CorpusVideo, ...]) -> None:
+    """Refuse a person who is called like a video of which nobody said who is in it."""
+    named = {row["subject"].casefold(): name for name, row in table.items() if row.get("subject")}
+    for video in videos:
+        is_named = bool(table.get(video.id, {}).get("subject"))
+        if not is_named and video.id.casefold() in named:
+            raise DatasetError(
+                f"{TABLE}: {video.id} is the subject of video {named[video.id.casefold()]}, and "
+                f"video {video.id} has no subject",
+                remedy="name the subject of that video too, the same or another",
+            )
 
 
 def _splits(table: dict[str, dict[str, str]], videos: tuple[CorpusVideo, ...]) -> dict[str, Split]:

@@ -255,6 +255,8 @@ def test_what_cannot_be_meant_is_refused_at_once(laboratory, tmp_path, capsys) -
         status, _, error = run(capsys, *arguments, "-o", store, *split)
         assert status == 1, arguments
         assert message in error
+        if "rate" in message:
+            assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     store.write_text("mine")
     status, _, error = run(capsys, session, "--calibration", calibration, "-o", store)
     assert "exists already" in error

@@ -11,6 +11,7 @@ from annotation.raters_csv import save_traces
 from annotation.trace import Trace
 from mavfer import open_store
 from mavfer.build_cli import main
+from mavfer.cli import main as mavfer
 from mavfer.store_check import check_store
 
 from .conftest import Laboratory
@@ -88,3 +89,38 @@ def test_labels_that_cannot_be_meant_are_refused(
     assert "about none of the sources" in refused(
         capsys, *common, "--raters", wild, "--rater-scale", "20"
     )
+
+
+def test_sources_without_labels_are_named_before_any_work(
+    laboratory: Laboratory,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one, other = (session.name for session in laboratory.sessions[:2])
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"session,time_s,valence,arousal,n_raters\n{one},0,0,0,3\n{one},9,0,0,3\n")
+    arguments = [*laboratory.sessions[:2], "--calibration", laboratory.calibration]
+    arguments += ["--labels", labels, "-o", tmp_path / "s.h5", "--split", "none"]
+    error = refused(capsys, *arguments)
+    assert f"no labels for {other}; the labels are about {one} (" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+    words = [*map(str, arguments), "--workers", "1", "--skip-bad", "--json", "--quiet"]
+    assert main([*words, "--lag-s", "50"]) == 0
+    assert "no row has a label: with a lag of 50 s" in caplog.text
+    summary = json.loads(capsys.readouterr().out)
+    assert list(summary["videos"]) == [one]
+    assert f"no labels for {other}" in summary["failed"][str(laboratory.sessions[1])]
+
+
+@pytest.mark.parametrize("lag", ["1e308", "-1e308", "100001"])
+def test_lags_beyond_any_session_are_refused(
+    laboratory: Laboratory, tmp_path: Path, capsys: pytest.CaptureFixture[str], lag: str
+) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.mp4").write_bytes(b"not looked into")
+    store = ["-o", str(tmp_path / "s.h5")]
+    assert main([str(laboratory.sessions[0]), *store, f"--lag-s={lag}"]) == 1
+    assert "expected 0 to 100000 s" in capsys.readouterr().err
+    assert mavfer(["import", "folder", str(tmp_path / "films"), *store, f"--lag-s={lag}"]) == 1
+    assert "expected 0 to 100000 s" in capsys.readouterr().err

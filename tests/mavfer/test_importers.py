@@ -249,6 +249,8 @@ def test_damaged_corpora_are_named(tmp_path: Path) -> None:
         ("video,subject,split\na,x,train\nb,x,test\n", "subject x is in train and in test"),
         ("video,subject\na\n", "1 cells, expected 2"),
         ("video,subject\na,../x\n", "subject"),
+        ("video,subject\na,b\n", "b is the subject of video a, and video b has no subject"),
+        ("video,subject\na,B\nb,\n", "b is the subject of video a, and video b has no subject"),
     ],
 )
 def test_tables_that_cannot_be_meant_are_refused(tmp_path: Path, table: str, expected: str) -> None:
@@ -295,3 +297,37 @@ def test_nothing_of_a_corpus_is_written_over(
     inside = ["import", "folder", str(root), "-o", str(root / "s.h5"), "--overwrite", "--quiet"]
     for _ in range(2):
         assert main([*inside, "--frame-rate-hz", "25", "--workers", "1", "--crop-px", "16"]) == 0
+
+
+@pytest.mark.parametrize("names", [["test_1"], ["dev_1", "dev_2"], ["dev_1", "test_1"]])
+def test_a_part_of_a_corpus_keeps_its_published_splits(tmp_path: Path, names: list[str]) -> None:
+    images = [(image + k).astype(np.uint8) for k, image in enumerate(GREY)]
+    write_recola(tmp_path / "R", images, names)
+    out = tmp_path / "part.h5"
+    arguments = ["import", "recola", str(tmp_path / "R"), "-o", str(out), "--quiet"]
+    assert main([*arguments, "--crop-px", "16", "--workers", "1"]) == 0
+    store = ClipStore(out)
+    splits = {"dev": "validation", "test": "test"}
+    assert {v.id: v.split for v in store.videos.values()} == {
+        name: splits[name.partition("_")[0]] for name in names
+    }
+    assert errors(out) == []
+
+
+def test_films_left_after_failures_are_stored_in_fewer_splits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "films"
+    for name in ("a", "b"):
+        write_video(root / f"{name}.mp4", GREY)
+    (root / "c.mp4").write_bytes(b"no film")
+    out = tmp_path / "s.h5"
+    arguments = ["import", "folder", str(root), "-o", str(out), "--quiet", "--json"]
+    arguments += ["--crop-px", "16", "--workers", "1"]
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    assert told["store"] is None
+    assert list(told["failed"]) == [str(root / "c.mp4")]
+    assert main([*arguments, "--skip-bad"]) == 0
+    assert {v.id: v.split for v in ClipStore(out).videos.values()} == {"a": "train", "b": "train"}

@@ -23,7 +23,7 @@ def test_seed_deals_anew_and_order_does_not_matter() -> None:
 
 
 @given(
-    subjects=st.sets(st.text(min_size=1, max_size=5), min_size=3, max_size=40),
+    subjects=st.sets(st.text("abcäñ0-9_", min_size=1, max_size=5), min_size=3, max_size=40),
     fractions=st.tuples(*[st.floats(0.05, 1)] * 3),
     seed=st.integers(0, 2**31),
 )
@@ -77,3 +77,17 @@ def test_a_subject_cannot_be_named_twice() -> None:
 def test_a_plan_forgets_those_who_are_not_there() -> None:
     plan = SplitPlan(validation=frozenset({"A", "B"}), test=frozenset({"C"})).among({"B", "D"})
     assert assign_splits({"B", "D"}, plan) == {"B": "validation", "D": "train"}
+
+
+@pytest.mark.parametrize("other", ["anna", "Anna ", " An na", "ＡNNA"])
+def test_one_person_in_two_spellings_is_not_two_people(other: str) -> None:
+    with pytest.raises(DatasetError, match="nothing but case or space"):
+        assign_splits(["Anna", other, "Ben"], SplitPlan())
+
+
+def test_a_lenient_plan_leaves_splits_empty() -> None:
+    assert assign_splits("AB", SplitPlan(lenient=True)) == {"A": "train", "B": "train"}
+    published = SplitPlan((1, 0, 0), validation=frozenset("A"), test=frozenset("B"), lenient=True)
+    assert assign_splits("AB", published) == {"A": "validation", "B": "test"}
+    with pytest.raises(DatasetError, match="no session of B"):
+        assign_splits("A", published)
