@@ -1,34 +1,28 @@
 """Reading a clip store (docs/formats/clip-store.md)."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.frame import Modality
 
 from .clips import ClipRef, clip_starts
-from .consent import read_consent
 from .errors import DatasetError
 from .splits import SPLITS, Split
 from .store_file import REBUILD, StoreFile, open_hdf5
+from .store_opening import read_root, read_videos
 from .store_schema import (
     DIMENSIONS,
-    FORMAT,
-    MAX_CLIP_LENGTH,
+    FACE_SOURCES,
+    REASONS,
     ROW_FLAGS,
-    SCHEMA_VERSION,
     STREAMS,
     Dimension,
     StoreModality,
     VideoInfo,
-    VideoKind,
-    check_modalities,
-    columns,
 )
 from .store_traces import LabelTrace, read_traces
 
@@ -65,94 +59,19 @@ class ClipStore:
         self.path = Path(path).absolute()
         self._file = StoreFile(self.path)
         with open_hdf5(self.path) as file:
-            self._read_root(file)
+            root = read_root(self.path, file)
             self.videos: Mapping[str, VideoInfo] = {
-                name: self._read_video(name, file["videos"].get(name))
-                for name in sorted(file["videos"])
+                video.id: video for video in read_videos(self.path, file, root)
             }
+        self.modalities = root.modalities
+        self.crop_px, self.clip_length = root.crop_px, root.clip_length
+        self.rate_hz, self.landmarks = root.rate_hz, root.landmarks
+        self.stats, self.fingerprint = root.stats, root.fingerprint
+        self.software_version = root.software_version
         self.provenance: Mapping[str, Any] = {
-            **self._root_provenance,
+            **root.provenance,
             "sources": {video.id: video.source for video in self.videos.values()},
         }
-
-    def _read_root(self, file: h5py.File) -> None:
-        attrs = file.attrs
-        if attrs.get("format") != FORMAT:
-            raise DatasetError(
-                f"{self.path} is HDF5 but not a clip store (format {attrs.get('format')!r}, "
-                f"expected {FORMAT!r})",
-            )
-        version = attrs.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise DatasetError(
-                f"{self.path} has clip store schema {version}, this software reads "
-                f"{SCHEMA_VERSION}",
-                remedy=f"{REBUILD} or use the software version {attrs.get('software_version')}",
-            )
-        try:
-            self.modalities: tuple[StoreModality, ...] = check_modalities(
-                tuple(json.loads(attrs["modalities"]))
-            )
-            self.crop_px = int(attrs["crop_px"])
-            self.clip_length = int(attrs["clip_length"])
-            rate_hz = float(attrs["rate_hz"])
-            self.rate_hz = rate_hz if rate_hz > 0 else None
-            self.landmarks = int(attrs["landmarks"])
-            self.stats: Mapping[str, Mapping[str, Any]] = _table(json.loads(attrs["stats"]))
-            for entry in self.stats.values():
-                _table(entry)
-            self._root_provenance: Mapping[str, Any] = _table(json.loads(attrs["provenance"]))
-            self.fingerprint = str(attrs["fingerprint"])
-            self.software_version = str(attrs["software_version"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise DatasetError(
-                f"{self.path}: root attribute missing or damaged ({error})", remedy=REBUILD
-            ) from error
-        if not 1 <= self.clip_length <= MAX_CLIP_LENGTH or self.crop_px < 1:
-            raise DatasetError(
-                f"{self.path}: clips of {self.clip_length} frames of {self.crop_px} px, expected "
-                f"1 to {MAX_CLIP_LENGTH} frames of at least 1 px",
-                remedy=REBUILD,
-            )
-        if not isinstance(file.get("videos"), h5py.Group):
-            raise DatasetError(f"{self.path} has no /videos group", remedy=REBUILD)
-
-    def _read_video(self, name: str, group: object) -> VideoInfo:
-        where = f"{self.path}: video {name}"
-        if not isinstance(group, h5py.Group):
-            raise DatasetError(f"{where} is no group", remedy=REBUILD)
-        try:
-            n_frames = len(_dataset(group, "time_ns"))
-            expected = columns(
-                n_frames,
-                modalities=self.modalities,
-                crop_px=self.crop_px,
-                landmarks=self.landmarks,
-            )
-            for column, (shape, dtype) in expected.items():
-                _check_column(_dataset(group, column), shape, dtype, f"{where}: {column}")
-            notes = _table(json.loads(group.attrs["notes"]))
-            info = VideoInfo(
-                id=name,
-                subject=str(group.attrs["subject"]),
-                split=cast(Split, str(group.attrs["split"])),
-                n_frames=n_frames,
-                kind=cast(VideoKind, str(group.attrs["kind"])),
-                source=str(group.attrs["source"]),
-                category=str(group.attrs["category"]),
-                label_lag_ns=int(group.attrs["label_lag_ns"]),
-                consent=read_consent(notes.get("consent"), where=where),
-                notes=notes,
-            )
-        except DatasetError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise DatasetError(f"{where} lacks a part ({error})", remedy=REBUILD) from error
-        if info.split not in SPLITS:
-            raise DatasetError(
-                f"{where} has split {info.split!r}, expected {', '.join(SPLITS)}", remedy=REBUILD
-            )
-        return info
 
     def clips(
         self, split: Split | None = None, *, stride_frames: int, clip_length: int | None = None
@@ -262,7 +181,7 @@ class ClipStore:
         self._info(video_id)
         try:
             return tuple(read_traces(self._file.group(video_id)))
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise DatasetError(
                 f"{self.path}: a trace of video {video_id} is damaged ({error})", remedy=REBUILD
             ) from error
@@ -290,11 +209,11 @@ class ClipStore:
 
     def face_source(self, video_id: str) -> NDArray[np.uint8]:
         """Where the face was found, (N,) uint8, index into ``FACE_SOURCES``."""
-        return cast(NDArray[np.uint8], self._column(video_id, "face_source"))
+        return self._known(video_id, "face_source", len(FACE_SOURCES))
 
     def reason(self, video_id: str) -> NDArray[np.uint8]:
         """Why no face was found, (N,) uint8, index into ``REASONS``; 0 = one was."""
-        return cast(NDArray[np.uint8], self._column(video_id, "reason"))
+        return self._known(video_id, "reason", len(REASONS))
 
     def confidence(self, video_id: str) -> NDArray[np.float32]:
         """How sure the face is, (N,) float32, 0 to 1; NaN where none was found."""
@@ -341,6 +260,17 @@ class ClipStore:
         self._info(video_id)
         return self._file.rows(video_id, name, slice(None))
 
+    def _known(self, video_id: str, name: str, n_meanings: int) -> NDArray[np.uint8]:
+        """Numbers that stand for words: those without one would end whoever looks them up."""
+        values = cast(NDArray[np.uint8], self._column(video_id, name))
+        if len(values) and int(values.max()) >= n_meanings:
+            raise DatasetError(
+                f"{self.path}: {name} of video {video_id} has the value {values.max()}, expected "
+                f"0 to {n_meanings - 1}",
+                remedy=REBUILD,
+            )
+        return values
+
     def __enter__(self) -> "ClipStore":
         return self
 
@@ -366,34 +296,12 @@ def open_store(path: Path | str) -> ClipStore:
     return ClipStore(Path(path))
 
 
-def _check_column(
-    found: h5py.Dataset, shape: tuple[int, ...], dtype: "np.dtype[Any]", where: str
-) -> None:
-    if found.shape != shape or found.dtype != dtype:
-        raise DatasetError(
-            f"{where} is {found.shape} {found.dtype}, expected {shape} {dtype}", remedy=REBUILD
-        )
-
-
 def _check_dimension(dimension: str) -> None:
     if dimension not in DIMENSIONS:
         raise DatasetError(f"no dimension {dimension!r}: there are {', '.join(DIMENSIONS)}")
-
-
-def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
-    found = group[name]
-    if not isinstance(found, h5py.Dataset):
-        raise TypeError(f"{name} is no data set")
-    return found
 
 
 def _stream(name: str) -> str:
     if name not in STREAMS:
         raise DatasetError(f"no stream {name!r}: there are {', '.join(STREAMS)}")
     return name
-
-
-def _table(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r:.40} where a table is expected")
-    return value

@@ -17,7 +17,10 @@ from .errors import DatasetError
 from .landmarks import LandmarkCount
 from .splits import Split
 from .stats import PixelSums
-from .store_schema import FORMAT, SCHEMA_VERSION, check_modalities
+from .store_attributes import Attributes
+from .store_file import REBUILD
+from .store_opening import read_modalities
+from .store_schema import FORMAT, SCHEMA_VERSION
 from .store_writer import SPARE_BYTES, StoreLayout, VideoEntry, new_file, write_part
 
 
@@ -103,26 +106,49 @@ def totals(store: h5py.File, layout: StoreLayout) -> tuple[dict[str, Any], str]:
     digest = hashlib.sha256(repr(replace(layout, compression="none")).encode())
     sums = {m: PixelSums.empty(3 if m == "color" else 1) for m in layout.modalities}
     for video_id in sorted(store["videos"]):
-        attrs = store["videos"][video_id].attrs
-        digest.update(f"{video_id}\0{attrs['split']}\0{attrs['content_sha256']}".encode())
-        if attrs["split"] == "train":
-            for modality, (count, total, squares) in json.loads(attrs["sums"]).items():
-                sums[modality] += PixelSums(count, tuple(total), tuple(squares))
-    stats: dict[str, Any] = {
-        m: {"mean": s.mean, "std": s.std, "count": s.count} for m, s in sums.items()
-    }
+        told = Attributes(store["videos"][video_id], f"{store.filename}: video {video_id}:")
+        split = told.text("split")
+        digest.update(f"{video_id}\0{split}\0{told.text('content_sha256')}".encode())
+        if split == "train":
+            of_video = read_sums(told)
+            for m in sums:
+                if m not in of_video or len(of_video[m].total) != len(sums[m].total):
+                    raise DatasetError(f"video {video_id} has no sums of {m}", remedy=REBUILD)
+                sums[m] += of_video[m]
+    try:
+        stats: dict[str, Any] = {
+            m: {"mean": s.mean, "std": s.std, "count": s.count} for m, s in sums.items()
+        }
+    except OverflowError as error:
+        raise DatasetError(f"sums beyond all pixels ({error})", remedy=REBUILD) from error
     return stats, digest.hexdigest()
+
+
+def read_sums(attributes: Attributes) -> dict[str, PixelSums]:
+    """Read the sums behind the statistics, of one video, by modality."""
+    try:
+        found = {
+            m: PixelSums(int(count), tuple(map(int, total)), tuple(map(int, squares)))
+            for m, (count, total, squares) in attributes.table("sums", finite=True).items()
+        }
+    except (TypeError, ValueError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f"sums behind the statistics are damaged ({error})") from error
+    if any(len(each.total) != len(each.squares) for each in found.values()):
+        raise DatasetError("sums behind the statistics contradict each other")
+    return found
 
 
 def read_layout(store: h5py.File) -> StoreLayout:
     """Layout of an open store; how it is compressed is not told."""
-    attrs = store.attrs
+    told = Attributes(store, f"{store.filename}: root")
     return StoreLayout(
-        modalities=check_modalities(tuple(json.loads(attrs["modalities"]))),
-        crop_px=int(attrs["crop_px"]),
-        clip_length=int(attrs["clip_length"]),
-        rate_hz=float(attrs["rate_hz"]),
-        landmarks=cast(LandmarkCount, int(attrs["landmarks"])),
+        modalities=read_modalities(told),
+        crop_px=told.whole_number("crop_px"),
+        clip_length=told.whole_number("clip_length"),
+        rate_hz=told.number("rate_hz"),
+        landmarks=cast(LandmarkCount, told.whole_number("landmarks")),
         compression="none",
     )
 

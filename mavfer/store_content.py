@@ -8,6 +8,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import DatasetError
+
 BLOCK_ROWS = 64
 
 
@@ -47,6 +49,9 @@ def content_sha256(group: h5py.Group, *, on_block: OnBlock | None = None) -> str
     """
     digest = ContentDigest()
     for name, dataset in datasets(group):
+        if not dataset.shape or dataset.dtype.kind not in "uifb":
+            raise DatasetError(f"{name} is no array of numbers: {dataset.shape} {dataset.dtype}")
+        require_rows_inside(dataset, name)
         digest.update(name, dataset[:0])
         for start in range(0, len(dataset), BLOCK_ROWS):
             rows = dataset[start : start + BLOCK_ROWS]
@@ -55,6 +60,22 @@ def content_sha256(group: h5py.Group, *, on_block: OnBlock | None = None) -> str
                 on_block(name, start, rows)
     digest.add_text("@category", str(group.attrs.get("category", "")))
     return digest.hexdigest()
+
+
+def require_rows_inside(dataset: h5py.Dataset, where: str) -> None:
+    """Refuse a data set whose bytes are to be taken from other files.
+
+    Raises
+    ------
+    DatasetError
+        It is external or virtual: a store from elsewhere could show any file of this machine.
+    """
+    plan = dataset.id.get_create_plist()
+    if plan.get_external_count() or plan.get_layout() == h5py.h5d.VIRTUAL:
+        raise DatasetError(
+            f"{where} is kept in another file; a store holds everything itself",
+            remedy="do not use this store unless you know who made it so",
+        )
 
 
 def datasets(group: h5py.Group, prefix: str = "") -> Iterable[tuple[str, h5py.Dataset]]:

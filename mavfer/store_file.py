@@ -48,7 +48,7 @@ class StoreFile:
         try:
             source = self._source(video_id, name)
             found: NDArray[Any] = source[rows]
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise DatasetError(
                 f"{self._path}: {name} of video {video_id} cannot be read: damaged ({error})",
                 remedy=REBUILD,
@@ -122,7 +122,9 @@ def open_hdf5(path: Path) -> h5py.File:
         raise DatasetError(f"no clip store at {path}")
     try:
         return h5py.File(path, "r")
-    except OSError as error:
+    except PermissionError:
+        raise  # it says itself what is to be done, which is not to build the store again
+    except (OSError, RuntimeError, ValueError) as error:
         raise DatasetError(
             f"{path} cannot be read as HDF5: damaged, truncated or something else ({error})",
             remedy=REBUILD,

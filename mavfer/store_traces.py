@@ -6,6 +6,7 @@ training see every rater.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from annotation.trace import interpolate
 
 from .errors import DatasetError
+from .store_content import require_rows_inside
 from .store_schema import DIMENSIONS, Dimension
 
 GOLD_GROUP = "gold"
@@ -87,13 +89,32 @@ def read_traces(group: h5py.Group) -> Iterator[LabelTrace]:
     """
     places = [(GOLD_GROUP, "")]
     if RATERS_GROUP in group:
+        if not isinstance(group[RATERS_GROUP], h5py.Group):
+            raise DatasetError(f"{RATERS_GROUP} is no group")
         names = sorted(group[RATERS_GROUP])
         places += [(f"{RATERS_GROUP}/{name}", _rater_name(name)) for name in names]
     for place, rater in places:
         for dimension in DIMENSIONS:
-            if place in group and dimension in group[place]:
+            if place not in group:
+                continue
+            if not isinstance(group[place], h5py.Group):
+                raise DatasetError(f"{place} is no group")
+            if dimension in group[place]:
                 trace = group[place][dimension]
-                yield LabelTrace(dimension, trace["time_ns"][:], trace["value"][:], rater)
+                times, values = (
+                    _column(trace[name], f"{place}/{dimension}/{name}", dtype)
+                    for name, dtype in (("time_ns", np.int64), ("value", np.float64))
+                )
+                yield LabelTrace(dimension, times, values, rater)
+
+
+def _column(found: object, where: str, dtype: type[np.generic]) -> NDArray[Any]:
+    if not isinstance(found, h5py.Dataset) or found.ndim != 1 or found.dtype != dtype:
+        what = f"{found.shape} {found.dtype}" if isinstance(found, h5py.Dataset) else "no data set"
+        raise DatasetError(f"trace {where} is {what}, expected (M,) {np.dtype(dtype)}")
+    require_rows_inside(found, where)
+    values: NDArray[Any] = found[:]
+    return values
 
 
 def _link_name(rater: str) -> str:

@@ -1,5 +1,6 @@
 """Figures of a data set, as PNG and SVG: the paper's Figs. 7 to 9, and what is missing."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ _MISSING_COLORS = {
     "another person": "#8b6bb1",
 }
 _MOST_BARS = 400
+_LONGEST_LABEL = 48
 _FACE = "#9fb8c8"
 
 Facts = Mapping[str, Any]
@@ -46,11 +48,21 @@ def draw_all(facts: Facts, folder: Path) -> dict[str, Path]:
                 continue
             about = f"{DERIVED_MARK} {facts['store']['fingerprint']}"
             drawn[name] = folder / f"{name}.png"
-            figure.savefig(drawn[name], metadata={"Description": about})
-            figure.savefig(
-                folder / f"{name}.svg", metadata={"Date": None, "Description": about, "Title": name}
-            )
+            with warnings.catch_warnings():
+                # Of scripts that the font lacks and of cramped labels: the figure is good enough.
+                warnings.simplefilter("ignore", UserWarning)
+                figure.savefig(drawn[name], metadata={"Description": about})
+                figure.savefig(
+                    folder / f"{name}.svg",
+                    metadata={"Date": None, "Description": about, "Title": name},
+                )
     return drawn
+
+
+def _label(name: str) -> str:
+    """Name of a video on one line, no longer than leaves room for what is drawn."""
+    shown = "".join(each if each.isprintable() else " " for each in name)
+    return shown if len(shown) <= _LONGEST_LABEL else f"{shown[: _LONGEST_LABEL - 1]}…"
 
 
 def _frames_per_video(facts: Facts) -> Figure | None:
@@ -67,7 +79,7 @@ def _frames_per_video(facts: Facts) -> Figure | None:
             frames = [shown[i][1]["frames"] for i in at]
             axes.bar(at, frames, width=0.85, color=_SPLIT_COLORS[split], label=split)
     if len(shown) <= 40:
-        names = [name for name, _ in shown]
+        names = [_label(name) for name, _ in shown]
         axes.set_xticks(range(len(shown)), names, rotation=60, ha="right", fontsize=7)
     else:
         axes.set_xlabel(f"video ({len(shown)} of {len(videos)})")
@@ -180,7 +192,7 @@ def _missing_frames(facts: Facts) -> Figure | None:
         if share.any():
             axes.barh(at, share, left=left, color=color, label=reason)
         left = left + share
-    axes.set_yticks(at, [name for name, _ in shown], fontsize=7)
+    axes.set_yticks(at, [_label(name) for name, _ in shown], fontsize=7)
     axes.invert_yaxis()
     what = "worst first" + (f", {len(shown)} of {len(videos)}" if len(shown) < len(videos) else "")
     axes.set(xlabel=f"% of the rows ({what})", xlim=(0, 100))

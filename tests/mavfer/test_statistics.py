@@ -142,3 +142,15 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         error = capsys.readouterr().err
         assert error.startswith("error: ")
         assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["実験 日本", "n" * 180, "a\nb\x1b[31m"])
+def test_figures_of_odd_names_are_drawn_without_remarks(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "store.h5", tmp_path / "statistics"
+    layout = StoreLayout(crop_px=CROP_PX)
+    write_store(path, [entry(name, "A", 20, 1)], layout=layout, splits=SPLITS)
+    assert main(["stats", str(path), "-o", str(out), "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    assert name in json.loads((out / "statistics.json").read_text())["videos"]
