@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from .stats import PixelSums, sum_color, sum_valid
 from .store import ClipStore
 from .store_assembly import read_layout, read_sums, totals
 from .store_attributes import Attributes
-from .store_content import content_sha256
+from .store_content import OnPlace, content_sha256
 from .store_file import open_hdf5
 from .store_schema import DIMENSIONS, FACE_SOURCES, NO_FACE, REASONS, VideoInfo
 
@@ -77,6 +78,7 @@ def check_store(
     purpose: Purpose | None = None,
     today: date | None = None,
     on_progress: OnProgress | None = None,
+    on_place: Callable[[str, str, int], None] | None = None,
 ) -> list[Finding]:
     """Read a whole store and list what is wrong with it.
 
@@ -89,6 +91,8 @@ def check_store(
         Consent is judged by this day.
     on_progress : callable, optional
         Called with videos done and in all.
+    on_place : callable, optional
+        Told what is read next: video, name of the data set (empty: several), first row.
 
     Raises
     ------
@@ -101,7 +105,12 @@ def check_store(
     with open_hdf5(path) as file:
         for done, video in enumerate(store.videos.values()):
             seen = _Seen()
-            findings += _check_content(store, file["videos"][video.id], video, seen)
+            on_column = None if on_place is None else partial(on_place, video.id)
+            if on_column is not None:
+                on_column("", 0)
+            findings += _check_content(store, file["videos"][video.id], video, seen, on_column)
+            if on_column is not None:
+                on_column("", 0)
             try:
                 findings += _check_values(store, file["videos"][video.id], video)
             except (*_DAMAGED, DatasetError) as error:
@@ -116,10 +125,10 @@ def check_store(
 
 
 def _check_content(
-    store: ClipStore, group: h5py.Group, video: VideoInfo, seen: _Seen
+    store: ClipStore, group: h5py.Group, video: VideoInfo, seen: _Seen, on_place: OnPlace | None
 ) -> Iterator[Finding]:
     try:
-        found = content_sha256(group, on_block=_gather(store, video, seen))
+        found = content_sha256(group, on_block=_gather(store, video, seen), on_place=on_place)
     except (*_DAMAGED, DatasetError) as error:
         yield Finding("error", video.id, f"cannot be read: its bytes are damaged ({error})")
         return

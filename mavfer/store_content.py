@@ -37,15 +37,20 @@ class ContentDigest:
 
 
 OnBlock = Callable[[str, int, NDArray[Any]], None]
+OnPlace = Callable[[str, int], None]
 
 
-def content_sha256(group: h5py.Group, *, on_block: OnBlock | None = None) -> str:
+def content_sha256(
+    group: h5py.Group, *, on_block: OnBlock | None = None, on_place: OnPlace | None = None
+) -> str:
     """Digest of a video as it lies in a file; reads everything once, in bounded memory.
 
     Parameters
     ----------
     on_block : callable, optional
         Shown every block: name of the data set, its first row, the rows.
+    on_place : callable, optional
+        Told what is read next: name of the data set, first row.
     """
     digest = ContentDigest()
     for name, dataset in datasets(group):
@@ -54,6 +59,8 @@ def content_sha256(group: h5py.Group, *, on_block: OnBlock | None = None) -> str
         require_rows_inside(dataset, name)
         digest.update(name, dataset[:0])
         for start in range(0, len(dataset), BLOCK_ROWS):
+            if on_place is not None:
+                on_place(name, start)
             rows = dataset[start : start + BLOCK_ROWS]
             digest.update(name, rows)
             if on_block is not None:

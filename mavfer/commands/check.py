@@ -36,10 +36,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _check(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from ..store_check import check_store
+    from ..store_check_apart import check_apart
 
     with terminal.progress("checking", enabled=not args.quiet) as on_progress:
-        findings = check_store(args.store, purpose=args.purpose, on_progress=on_progress)
+        findings = check_apart(args.store, purpose=args.purpose, on_progress=on_progress)
     errors = [finding for finding in findings if finding.level == "error"]
     verdict = (
         f"{args.store}: {len(errors)} errors, {len(findings) - len(errors)} warnings"

@@ -177,13 +177,13 @@ def test_a_file_of_the_machine_is_not_read_as_rows(store_path: Path) -> None:
     assert any("another file" in finding.what for finding in check_store(store_path))
 
 
-def _check_as_nobody(path: Path) -> None:
+def _read_as_nobody(path: Path) -> None:
     if os.geteuid() == 0:  # who may read everything
         os.setgroups([])
         os.setgid(65_534)
         os.setuid(65_534)
     with (path.parent / "told").open("w") as told, contextlib.redirect_stderr(told):
-        status = main(["check", str(path)])
+        status = main(["stats", str(path)])
     os._exit(status)
 
 
@@ -192,7 +192,7 @@ def test_a_file_without_permission_is_called_so() -> None:
         Path(folder).chmod(0o777)
         path = small_store(Path(folder))
         path.chmod(0)
-        process = multiprocessing.get_context("fork").Process(target=_check_as_nobody, args=(path,))
+        process = multiprocessing.get_context("fork").Process(target=_read_as_nobody, args=(path,))
         process.start()
         process.join()
         assert process.exitcode == 1

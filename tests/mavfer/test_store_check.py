@@ -15,6 +15,7 @@ from mavfer.splits import Split
 from mavfer.store import open_store
 from mavfer.store_assembly import write_store
 from mavfer.store_check import Finding, check_store
+from mavfer.store_check_apart import check_apart
 from mavfer.store_traces import LabelTrace
 from mavfer.store_writer import StoreLayout
 
@@ -104,6 +105,29 @@ def test_damaged_bytes_are_an_error_and_the_rest_is_still_checked(store_path: Pa
         file["videos/v2/valence"][0] = -3
     found = check_store(store_path)
     assert {f.where for f in found if f.level == "error"} == {"v1", "v2"}
+
+
+def test_damage_that_crashes_its_reader_is_told_by_place(
+    store_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with h5py.File(store_path, "r+") as file:
+        crops = file["videos/v2/depth"].id
+        chunk = bytearray(crops.read_direct_chunk((0, 0, 0))[1])
+        chunk[4] = 0x5D  # of its size unpacked, which the decompressor believes: 1.5 GB
+        crops.write_direct_chunk((0, 0, 0), bytes(chunk))
+    assert main(["check", str(store_path), "--quiet"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "damaged at video v2, depth, rows 0 to 63: whoever reads it crashes (SIG" in error
+
+
+def test_a_check_apart_tells_what_a_check_does(store_path: Path) -> None:
+    with h5py.File(store_path, "r+") as file:
+        file["videos/v2/valence"][0] = -3
+    done: list[tuple[int, int]] = []
+    found = check_apart(store_path, on_progress=lambda *at: done.append(at))
+    assert found == check_store(store_path) != []
+    assert done == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_people_on_both_sides_of_a_split_are_found(tmp_path: Path) -> None:
