@@ -25,7 +25,7 @@ from mavfer.face_detector import FaceBox, refined_landmarks
 from mavfer.faces import FaceTracker
 
 from .build_truth import films, laboratory_root, photographs, skin_agreement
-from .figure import emit
+from .figure import emit, require
 
 FULL = {"color": 1.0, "infrared": 1.0, "thermal": 1.0}
 RATE_HZ = 10.0
@@ -35,16 +35,16 @@ _WATCH_EVERY_S = 0.05
 
 
 def main() -> None:
-    """Print all figures."""
+    """Print all figures; fail if one of correctness misses its bar."""
     cv2.setNumThreads(1)
     with TemporaryDirectory() as folder:
         root = Path(folder)
         _throughput(root)
-        laboratory_root(root)
+        bars = laboratory_root(root)
         films(root)
     _finding()
     photographs()
-    skin_agreement()
+    require(bars + skin_agreement())
 
 
 class _Loop(SubjectScene):
