@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         help="folder for the results (default: evaluation/ in the run folder, with split and "
         "knock-out in its name)",
     )
-    parser.add_argument("--split", choices=("train", "validation", "test"), default="test")
+    parser.add_argument("--split", choices=("train", "validation", "test"), help="default: test")
     parser.add_argument(
         "--stride", type=int, metavar="FRAMES", help="between clips (default: half a clip)"
     )
@@ -109,9 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds", type=float, metavar="S", help="--live: end after so long (default: Ctrl-C)"
     )
-    parser.add_argument("--batch-size", type=int, default=8, metavar="N")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="clips at a time (default: 8)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--overwrite", action="store_true", help="replace results in OUTPUT")
     terminal.add_common_options(parser)
     return parser
@@ -119,26 +119,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _evaluate(args: argparse.Namespace) -> int:
     from .errors import ModelError
+    from .evaluate_options import settled
 
+    way = settled(args)
     if args.batch_size < 1:
         raise ModelError(f"--batch-size is {args.batch_size}, expected at least 1")
-    asked = [name for name in ("predictions", "video", "live") if getattr(args, name)]
-    if len(asked) > 1:
-        raise ModelError(f"--{' and --'.join(asked)} at once", remedy="choose one")
-    if args.predictions:
+    if way == "predictions":
         from .foreign_cli import evaluate_predictions
 
         return evaluate_predictions(args, _text)
-    if args.row is not None:
-        raise ModelError("--row is about --predictions", remedy="name their files")
     args.run = _one_of(args.run, args.named_run, "RUN", "name a run folder")
-    if args.video or args.live:
+    if way is not None:
         if args.store or args.named_store:
-            raise ModelError(f"--{asked[0]} takes no clip store")
+            raise ModelError(f"--{way} takes no clip store", remedy="leave it out")
         from .film_cli import predict_film
         from .live_cli import predict_live
 
-        return predict_film(args) if args.video else predict_live(args)
+        return predict_film(args) if way == "video" else predict_live(args)
     args.store = _one_of(args.store, args.named_store, "STORE", "name it with --store")
     return _evaluate_run(args)
 
