@@ -38,7 +38,7 @@ class BenchmarkPlan:
         Folder of runs and tables.
     scale : {"small", "recommended", "paper"}
     n_seeds : int
-        Seeds 0 to n_seeds - 1, the same for every row.
+        Seeds 0 to n_seeds - 1, the same for every row; pictures are of seed 0 alone.
     output : str
         Dimension, of experiments that are not about categories.
     workers : int
@@ -213,9 +213,11 @@ def _plan_row(
         train=train,
         preset=plan.scale,
     )
-    specs = tuple(with_seed(first, seed) for seed in range(plan.n_seeds))
+    # Pictures are of one network: further seeds would be trained and not drawn.
+    n_seeds = 1 if experiment.kind in ("attention", "traces") else plan.n_seeds
+    specs = tuple(with_seed(first, seed) for seed in range(n_seeds))
     if model.facts.closed_form:  # nothing in it is drawn: one run stands for all seeds
-        specs = specs[:1] * plan.n_seeds
+        specs = specs[:1] * n_seeds
     knock_outs = tuple(str(k) for k in knock_outs_of(model)) if experiment.knock_outs else ()
     return PlannedRow(row, specs, knock_outs, note)
 

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         choices=(*EXPERIMENTS, "all"),
         metavar="EXPERIMENT",
-        help="table3 to table10, fig7 to fig15, repairs, repairs-uran, or all",
+        help="table3 to table10, fig7 to fig15, repairs, repairs-uran, evidence, or all",
     )
     parser.add_argument("--store", type=Path, required=True, help="clip store")
     parser.add_argument(

@@ -132,7 +132,8 @@ def _runs(rows: Sequence[PlannedRow], plan: BenchmarkPlan) -> dict[str, str]:
     if not found:
         return {}
     runs = list({run.spec.key: run for run in found}.values())
-    facts = {"scale": plan.scale, "seeds": ", ".join(map(str, range(plan.n_seeds)))}
+    n_seeds = max(len(row.specs) for row in rows)
+    facts = {"scale": plan.scale, "seeds": ", ".join(map(str, range(n_seeds)))}
     trained = [run for run in runs if not run.spec.model.facts.closed_form]
     if trained:
         steps = sorted({int(run.facts["steps"]) for run in trained})

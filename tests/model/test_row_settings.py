@@ -59,6 +59,15 @@ def test_rows_without_it_can_be_set_so(store_path: Path, tmp_path: Path) -> None
         assert row.specs[0].model.clip_length == 4
 
 
+def test_pictures_are_of_one_seed_and_no_other_is_trained(store_path: Path, tmp_path: Path) -> None:
+    with open_store(store_path) as store:
+        plan = BenchmarkPlan(store, tmp_path, n_seeds=3)
+        for name, n_seeds in {"fig10": 1, "fig12": 1, "fig13": 1, "fig11": 3, "table9": 3}.items():
+            for row in plan_rows(EXPERIMENTS[name], plan):
+                seeds = [spec.train.seed for spec in row.specs]
+                assert seeds == list(range(n_seeds if row.row.architecture else 0)), name
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
