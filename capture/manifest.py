@@ -162,7 +162,8 @@ class Manifest:
         "recording" until the session was closed, so a crash of the controller shows.
     error : str or None
         Why the status is not "complete".
-    consent : Consent
+    consent : Consent or None
+        None where nothing was noted: nobody agreed to anything that needs it.
     rig : mapping
         The rig configuration as run.
     host : HostIdentity or None
@@ -194,7 +195,7 @@ class Manifest:
     software_version: str
     status: SessionStatus = "recording"
     error: str | None = None
-    consent: Consent = Consent()
+    consent: Consent | None = None
     rig: Mapping[str, Any] = field(default_factory=dict)
     host: HostIdentity | None = None
     start_requested_ns: int | None = None

@@ -13,7 +13,7 @@ from .course import Course
 from .daemon_handle import DaemonHandle
 from .daemons import Daemons
 from .errors import ConfigError, ControlError, RecordingError
-from .manifest import Manifest, read_manifest
+from .manifest import Consent, Manifest, read_manifest
 from .messages import Arm, Start
 from .protocol import Protocol
 from .recorder import MAX_PARTS, part_name
@@ -202,7 +202,7 @@ def _plan(path: Path, manifest: Manifest) -> SessionPlan:
     return SessionPlan(
         subject=manifest.subject,
         kind=manifest.kind,
-        consent=manifest.consent,
+        consent=manifest.consent or Consent(),
         duration_s=manifest.planned_duration_s,
         protocol=protocol,
     )

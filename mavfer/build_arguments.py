@@ -83,7 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--purpose",
         choices=("train", "share", "publish"),
-        help="leave out sessions whose subject did not consent to this use",
+        help="leave out sessions whose subject did not consent to this use; films, whose consent "
+        "is on no record, are for train only",
     )
     output = parser.add_argument_group("the store")
     output.add_argument("-o", "--output", type=Path, required=True, metavar="STORE.h5")

@@ -12,7 +12,7 @@ from capture.files import check_not_input, check_not_within
 from capture.session_folders import session_folders
 
 from .build_arguments import DEFAULT_MODALITIES
-from .consent import consenting
+from .consent import consenting, refuse_films
 from .errors import DatasetError
 from .labelling import Labelling, by_session, gold_of, lag_ns_of, load_ratings
 from .part import BuildPlan, SourceFile
@@ -47,6 +47,8 @@ def sources_of(args: argparse.Namespace) -> list[SourceFile]:
     subjects = args.subjects or [path.stem for path in args.video]
     sessions = session_folders(args.sessions)
     if args.purpose:
+        if args.video:
+            refuse_films(args.purpose)
         sessions, refused = consenting(sessions, args.purpose)
         for path, reason in refused.items():
             logger.warning("%s left out: %s", path, reason)

@@ -17,7 +17,7 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 def read_consent(noted: object, *, where: str) -> Consent | None:
-    """Consent as noted with a video; None for films, which come without.
+    """Consent as noted with a video; None for films and sessions that come without.
 
     Raises
     ------
@@ -35,8 +35,8 @@ def read_consent(noted: object, *, where: str) -> Consent | None:
 def refusal(consent: Consent | None, purpose: Purpose, *, today: date) -> str | None:
     """Why a video may not be used for `purpose`; None if it may.
 
-    A film without consent on record may be used where it is: its licence is its users' duty. It
-    is never shared or published.
+    A film or session without consent on record may be used where it is: its licence is its users'
+    duty. It is never shared or published.
     """
     if consent is None:
         return None if purpose == "train" else "no consent is on record"
@@ -49,6 +49,22 @@ def refusal(consent: Consent | None, purpose: Purpose, *, today: date) -> str | 
     if purpose == "publish" and not consent.publish_pictures:
         return "the subject does not agree to pictures being published"
     return None
+
+
+def refuse_films(purpose: Purpose) -> None:
+    """Refuse films for what needs consent: nothing says what those in them agreed to.
+
+    Raises
+    ------
+    DatasetError
+        `purpose` is more than use where they are.
+    """
+    today = date.today()  # noqa: DTZ011 - as for sessions
+    if reason := refusal(None, purpose, today=today):
+        raise DatasetError(
+            f"--purpose {purpose} takes no --video: {reason} for films",
+            remedy="build from sessions, or leave --purpose out and use the films where they are",
+        )
 
 
 def consenting(paths: Iterable[Path], purpose: Purpose) -> tuple[list[Path], dict[Path, str]]:

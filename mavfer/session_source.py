@@ -93,15 +93,15 @@ class SessionSource:
                 f"{path} is a {manifest.kind} session: there is no subject's face in it",
                 remedy="leave it out",
             )
-        if not manifest.consent.record:
+        consent = manifest.consent
+        if consent is not None and not consent.record:
             raise DatasetError(
                 f"{path}: subject {manifest.subject} does not agree to be recorded",
                 remedy="leave it out and delete the recording",
             )
-        if manifest.consent.ended(date.today()):  # noqa: DTZ011 - the subject's calendar day
+        if consent is not None and consent.ended(date.today()):  # noqa: DTZ011 - their calendar day
             raise DatasetError(
-                f"{path}: the consent of subject {manifest.subject} ended on "
-                f"{manifest.consent.until}",
+                f"{path}: the consent of subject {manifest.subject} ended on {consent.until}",
                 remedy="leave it out and delete the recording",
             )
         if missing := sorted({*modalities} - session.streams.keys()):
@@ -113,7 +113,7 @@ class SessionSource:
         self.subject = manifest.subject
         self.origin = manifest.uuid
         self.notes: Mapping[str, Any] = {
-            "consent": asdict(manifest.consent),
+            "consent": None if consent is None else asdict(consent),
             "session_status": manifest.status,
             **_light(manifest.rig),
             "damage": [

@@ -46,9 +46,10 @@ def source_identity(file: SourceFile, plan: BuildPlan, *, today: date) -> dict[s
 
 def _consent_ended(session: Path, today: date) -> bool | None:
     try:
-        return read_manifest(session).consent.ended(today)
+        consent = read_manifest(session).consent
     except RecordingError:
         return None  # the job that opens it will say what is wrong
+    return consent is not None and consent.ended(today)
 
 
 def _file_stamps(path: Path) -> list[tuple[str, int, int]]:

@@ -77,7 +77,7 @@ class VideoInfo:
     label_lag_ns : int
         Reaction time taken out of the labels.
     consent : Consent or None
-        As recorded with the session; films come without.
+        As recorded with the session; films come without, and sessions that noted none.
     notes : mapping of str to JSON values
         What else was known when the video was built.
     """

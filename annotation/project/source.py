@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from capture.frame import Modality
-from capture.manifest import MANIFEST_NAME
+from capture.manifest import MANIFEST_NAME, Consent
 from capture.recorded_stream import RecordedStream
 from capture.session import open_session
 from capture.structure import encode
@@ -116,7 +116,8 @@ def _session_source(path: Path, view: Modality) -> Source:
     manifest = session.manifest
     if manifest.kind != "subject":
         raise AnnotationError(f"{path} is a {manifest.kind} session: there is no face to rate")
-    if not manifest.consent.record or manifest.consent.ended(date.today()):  # noqa: DTZ011 - theirs
+    consent = manifest.consent or Consent()  # none on record: raters see it where it was recorded
+    if not consent.record or consent.ended(date.today()):  # noqa: DTZ011 - the subject's day
         raise AnnotationError(
             f"{path}: the consent of subject {manifest.subject} has ended or was never given",
             remedy="leave it out and delete the recording",

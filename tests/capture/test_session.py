@@ -9,6 +9,7 @@ import pytest
 from capture.errors import ConfigError, RecordingError
 from capture.manifest import Consent, read_manifest
 from capture.session import create_session, open_session
+from capture.structure import encode
 
 WriteRecording = Callable[..., Path]
 NOON = datetime(2026, 7, 4, 12, 0, 0, tzinfo=UTC)
@@ -21,7 +22,11 @@ def test_a_session_round_trips(tmp_path: Path, write_recording: WriteRecording) 
     folder.update(status="complete", start_time_ns=5_000_000_000_000)
     session = open_session(folder.path)
     assert session.manifest == folder.manifest
+    assert session.manifest.consent is not None
     assert session.manifest.consent.share
+    silent = {k: v for k, v in encode(folder.manifest).items() if k != "consent"}
+    (folder.path / "session.json").write_text(json.dumps(silent))
+    assert open_session(folder.path).manifest.consent is None
     assert session.id == folder.path.name
     assert session.id.endswith("_S01")
     assert set(session.streams) == {"color", "depth"}

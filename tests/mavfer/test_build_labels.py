@@ -56,10 +56,13 @@ def test_sessions_without_consent_for_the_purpose_are_left_out(
     laboratory: Laboratory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copies = []
-    for session in laboratory.sessions[:2]:
-        copies.append(tmp_path / session.name)
+    for name, session in zip("abc", (laboratory.sessions * 2)[:3], strict=True):
+        copies.append(tmp_path / name)
         copies[-1].mkdir()
         shutil.copy(session / "session.json", copies[-1])
+    silent = copies[2] / "session.json"
+    without = {k: v for k, v in json.loads(silent.read_text()).items() if k != "consent"}
+    silent.write_text(json.dumps(without))
     manifest = copies[0] / "session.json"
     document = json.loads(manifest.read_text())
     document["consent"] = {"record": True, "share": True, "until": "2000-01-01"}
@@ -70,7 +73,18 @@ def test_sessions_without_consent_for_the_purpose_are_left_out(
     assert "no session may be used for --purpose share" in error
     assert "ended on 2000-01-01" in error
     assert "does not agree to sharing" in error
+    assert "no consent is on record" in error
     assert not out.exists()
+
+
+@pytest.mark.parametrize("purpose", ["share", "publish"])
+def test_films_are_built_for_use_where_they_are_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], purpose: str
+) -> None:
+    film = tmp_path / "film.mp4"
+    film.touch()
+    error = refused(capsys, "--video", film, "-o", tmp_path / "store.h5", "--purpose", purpose)
+    assert f"--purpose {purpose} takes no --video: no consent is on record for films" in error
 
 
 def test_labels_that_cannot_be_meant_are_refused(
