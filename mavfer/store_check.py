@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import h5py
 import numpy as np
@@ -22,9 +22,24 @@ from .stats import PixelSums, sum_color, sum_valid
 from .store import ClipStore
 from .store_assembly import read_layout, read_sums, totals
 from .store_attributes import Attributes
-from .store_content import OnPlace, content_sha256
+from .store_content import (
+    DESCRIPTION_HASH,
+    OnPlace,
+    content_sha256,
+    datasets,
+    description_sha256,
+)
 from .store_file import open_hdf5
-from .store_schema import DIMENSIONS, FACE_SOURCES, NO_FACE, REASONS, VideoInfo
+from .store_schema import (
+    DIMENSIONS,
+    FACE_SOURCES,
+    NO_FACE,
+    REASONS,
+    VideoInfo,
+    VideoKind,
+    columns,
+)
+from .store_traces import is_of_trace
 
 Level = Literal["error", "warning"]
 _DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # RuntimeError: h5py, recursion
@@ -108,6 +123,7 @@ def check_store(
             on_column = None if on_place is None else partial(on_place, video.id)
             if on_column is not None:
                 on_column("", 0)
+            findings += _check_description(store, file["videos"][video.id], video)
             findings += _check_content(store, file["videos"][video.id], video, seen, on_column)
             if on_column is not None:
                 on_column("", 0)
@@ -148,6 +164,34 @@ def _check_content(
         told = {}
     if told != seen.sums:
         yield Finding("error", video.id, "the sums behind the statistics are not of these crops")
+
+
+def _check_description(store: ClipStore, group: h5py.Group, video: VideoInfo) -> Iterator[Finding]:
+    """Compare what is said about a video with what may be said, and with its hash."""
+    if not video.subject.strip():
+        yield Finding("error", video.id, "the subject has no name")
+    if video.kind not in get_args(VideoKind):
+        known = ", ".join(get_args(VideoKind))
+        yield Finding("error", video.id, f"the kind is {video.kind!r}, expected {known}")
+    known_columns = columns(
+        video.n_frames,
+        modalities=store.modalities,
+        crop_px=store.crop_px,
+        landmarks=store.landmarks,
+    )
+    try:
+        found = [name for name, _ in datasets(group)]
+        told = group.attrs.get(DESCRIPTION_HASH)  # parts of older versions have none
+        hashed = description_sha256(group.attrs)
+    except _DAMAGED as error:
+        yield Finding("error", video.id, f"cannot be read: its bytes are damaged ({error})")
+        return
+    for name in found:
+        if name not in known_columns and not is_of_trace(name):
+            yield Finding("error", video.id, f"unknown data set {name}")
+    if told is not None and told != hashed:
+        what = "subject, source, consent or notes are not what was written"
+        yield Finding("error", video.id, f"{what}: they were changed or damaged")
 
 
 def _gather(

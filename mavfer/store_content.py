@@ -1,7 +1,7 @@
 """What a video's content is, whatever the order, chunks and compression it was written in."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import h5py
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from .errors import DatasetError
 
 BLOCK_ROWS = 64
+DESCRIPTION_HASH = "description_sha256"
+"""Attribute of a video; stores that were built before it have none."""
 
 
 class ContentDigest:
@@ -66,6 +68,17 @@ def content_sha256(
             if on_block is not None:
                 on_block(name, start, rows)
     digest.add_text("@category", str(group.attrs.get("category", "")))
+    return digest.hexdigest()
+
+
+def description_sha256(attributes: Mapping[str, Any]) -> str:
+    """Digest of what a video's attributes say about whose it is and what they agreed to.
+
+    Not part of the content, nor of the fingerprint: what networks learn from is the same.
+    """
+    digest = ContentDigest()
+    for name in ("id", "subject", "source", "kind", "notes", "label_lag_ns"):
+        digest.add_text(f"@{name}", str(attributes.get(name, "")))
     return digest.hexdigest()
 
 

@@ -4,6 +4,7 @@ The rows' labels are made of these; keeping them makes the reaction lag reversib
 training see every rater.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,13 @@ class LabelTrace:
     def at(self, time_ns: NDArray[np.int64], *, lag_ns: int) -> NDArray[np.float32]:
         """Value about each moment: what was said `lag_ns` later, (N,) float32; NaN unknown."""
         return interpolate(time_ns + lag_ns, self.time_ns, self.value).astype(np.float32)
+
+
+def is_of_trace(name: str) -> bool:
+    """Tell whether a data set of a video, told by its path, is part of a trace."""
+    dimensions = "|".join(DIMENSIONS)
+    place = f"(?:{GOLD_GROUP}|{RATERS_GROUP}/[^/]+)/(?:{dimensions})/(?:time_ns|value)"
+    return re.fullmatch(place, name) is not None
 
 
 def write_traces(group: h5py.Group, traces: Iterable[LabelTrace]) -> None:

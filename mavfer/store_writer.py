@@ -22,7 +22,7 @@ from capture.files import require_free_space
 from .errors import DatasetError
 from .landmarks import LandmarkCount
 from .stats import PixelSums, sum_color, sum_valid
-from .store_content import ContentDigest, datasets
+from .store_content import DESCRIPTION_HASH, ContentDigest, datasets, description_sha256
 from .store_schema import (
     CHUNK_FRAMES,
     DIMENSIONS,
@@ -193,20 +193,24 @@ def write_part(path: Path, entry: VideoEntry, layout: StoreLayout) -> None:
             if name not in layout.modalities:
                 digest.update(name, dataset[:])
         digest.add_text("@category", entry.category)
+        about = {
+            "id": entry.id,
+            "subject": entry.subject,
+            "source": entry.source,
+            "kind": entry.kind,
+            "notes": json.dumps(dict(entry.notes), sort_keys=True),
+            "label_lag_ns": entry.label_lag_ns,
+        }
         group.attrs.update(
             {
-                "id": entry.id,
-                "subject": entry.subject,
-                "source": entry.source,
-                "kind": entry.kind,
-                "notes": json.dumps(dict(entry.notes), sort_keys=True),
+                **about,
+                DESCRIPTION_HASH: description_sha256(about),
                 "content_sha256": digest.hexdigest(),
                 "sums": json.dumps(
                     {m: [s.count, list(s.total), list(s.squares)] for m, s in sums.items()}
                 ),
                 "n_frames": n_frames,
                 "category": entry.category,
-                "label_lag_ns": entry.label_lag_ns,
             }
         )
 

@@ -66,6 +66,13 @@ def _attr(place: str, name: str, value: object) -> Callable[[h5py.File], None]:
     return tamper
 
 
+def _add(name: str) -> Callable[[h5py.File], None]:
+    def tamper(file: h5py.File) -> None:
+        file["videos/v1"][name] = np.zeros(37)
+
+    return tamper
+
+
 @pytest.mark.parametrize(
     ("tamper", "expected"),
     [
@@ -85,6 +92,12 @@ def _attr(place: str, name: str, value: object) -> Callable[[h5py.File], None]:
         (_attr("videos/v1", "category", "angry"), "the content is not what was written"),
         (_attr("videos/v2", "split", "train"), "the fingerprint is not that of the videos"),
         (_attr("videos/v1", "sums", "{"), "the sums behind the statistics"),
+        (_attr("videos/v1", "subject", " "), "the subject has no name"),
+        (_attr("videos/v1", "subject", "C"), "subject, source, consent or notes are not what"),
+        (_attr("videos/v1", "notes", '{"consent": {"share": true}}'), "subject, source, consent"),
+        (_attr("videos/v1", "kind", "dream"), "the kind is 'dream', expected session, video"),
+        (_add("gold/anger/value"), "unknown data set gold/anger/value"),
+        (_add("seq/sonar"), "unknown data set seq/sonar"),
         (_attr("/", "stats", '{"color": {}, "depth": {}, "thermal": {}}'), "color statistics"),
         (_attr("/", "fingerprint", "0" * 64), "the fingerprint is not that"),
     ],
@@ -97,6 +110,15 @@ def test_what_was_done_to_a_store_is_found(
     found = errors(store_path)
     assert any(what.startswith(expected) for what in found), found
     assert main(["check", str(store_path), "--json"]) == 1
+
+
+def test_a_store_without_hashes_of_its_descriptions_is_in_order(store_path: Path) -> None:
+    fingerprint = open_store(store_path).fingerprint
+    with h5py.File(store_path, "r+") as file:
+        for video in file["videos"].values():
+            del video.attrs["description_sha256"]
+    assert check_store(store_path) == []
+    assert open_store(store_path).fingerprint == fingerprint
 
 
 def test_damaged_bytes_are_an_error_and_the_rest_is_still_checked(store_path: Path) -> None:
