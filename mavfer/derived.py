@@ -6,14 +6,19 @@ people withdraws.
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from annotation.mark import DERIVED_MARK
 
-__all__ = ["DERIVED_MARK", "is_marked", "overlapping_blocks", "png_with_text"]
+__all__ = ["DERIVED_MARK", "is_marked", "mark_of", "overlapping_blocks", "png_with_text"]
 
 _BLOCK_BYTES = 1 << 22
+
+
+def mark_of(names: Iterable[str]) -> str:
+    """Return the text by which a file is found that shows or names `names` (videos, a store)."""
+    return f"{DERIVED_MARK} {' '.join(names)}"
 
 
 def is_marked(path: Path) -> bool:

@@ -11,6 +11,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from capture.files import atomic_output
+from mavfer.derived import mark_of
 
 from .evaluation import AttentionExample, Evaluation, VideoPrediction
 from .figures import attention_peak, picture
@@ -38,6 +39,8 @@ def write_attention_film(evaluation: Evaluation, path: Path, *, overwrite: bool)
         atomic_output(path, overwrite=overwrite) as partial,
         av.open(str(partial), "w", format="mp4") as film,
     ):
+        shown = (example.video_id for example in evaluation.examples)
+        film.metadata["comment"] = mark_of(shown)
         stream = film.add_stream("libx264", rate=Fraction(_TIME_BASE_HZ))
         stream.width, stream.height = 2 * _FACE_PX, _FACE_PX + _STRIP_PX
         stream.pix_fmt = "yuv420p"

@@ -1,6 +1,7 @@
 """Pictures of training and evaluation. No display is needed and none is opened."""
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from capture.files import atomic_output
+from mavfer.derived import mark_of, png_with_text
 
 from .evaluation import AttentionExample, Evaluation, VideoPrediction
 from .scores import CONSTANT_SD
@@ -91,7 +93,8 @@ def draw_traces(
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", fontsize=8, ncols=3)
     figure.suptitle(title, fontsize=10)
-    _save(figure, path, overwrite=overwrite)
+    drawn = (video.video_id for video in evaluation.videos if video.subject in shown)
+    _save(figure, path, overwrite=overwrite, videos=drawn)
 
 
 def _draw_subject(
@@ -168,7 +171,8 @@ def draw_attention(evaluation: Evaluation, path: Path, *, title: str, overwrite:
     bar = figure.colorbar(grid[1, 0].images[1], ax=grid[:, -1].tolist(), shrink=0.6)
     bar.set_label("attention (1 = uniform)", fontsize=8)
     figure.suptitle(f"{title}: predicted (gold)", fontsize=10)
-    _save(figure, path, overwrite=overwrite)
+    drawn = (example.video_id for example in evaluation.examples)
+    _save(figure, path, overwrite=overwrite, videos=drawn)
 
 
 def attention_peak(examples: Sequence[AttentionExample]) -> float:
@@ -231,6 +235,14 @@ def _number(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _save(figure: Figure, path: Path, *, overwrite: bool = True) -> None:
+def _save(
+    figure: Figure, path: Path, *, overwrite: bool = True, videos: Iterable[str] = ()
+) -> None:
+    """Write a figure; one that shows `videos` is marked with their names."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    png = drawn.getvalue()
+    if names := sorted(set(videos)):
+        png = png_with_text(png, "Comment", mark_of(names))
     with atomic_output(path, overwrite=overwrite) as partial:
-        figure.savefig(partial, format="png")
+        partial.write_bytes(png)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mavfer.derived import mark_of
 from mavfer.preview import moment_picture
 from mavfer.store import ClipStore
 
@@ -74,7 +75,8 @@ def draw_by_light(
     grid[1, 0].set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
     grid[1, 0].invert_yaxis()
     figure.supxlabel(f"{metric_name(table.headline)}, unseen people", fontsize=9)
-    return write_figure(figure, folder, f"{name}-by-light", key=BY_LIGHT)
+    about = mark_of([store.fingerprint]) if faces else None
+    return write_figure(figure, folder, f"{name}-by-light", key=BY_LIGHT, about=about)
 
 
 def _bars(axes: Axes, figures: Sequence[Spread], controls: Sequence[bool]) -> None:

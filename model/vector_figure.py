@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from capture.files import atomic_output
 
 
-def write_figure(figure: Figure, folder: Path, name: str, *, key: str) -> dict[str, Path]:
+def write_figure(
+    figure: Figure, folder: Path, name: str, *, key: str, about: str | None = None
+) -> dict[str, Path]:
     """Write ``<name>.png`` and ``<name>.svg`` into `folder`.
 
     Parameters
@@ -18,12 +20,16 @@ def write_figure(figure: Figure, folder: Path, name: str, *, key: str) -> dict[s
     name : str
     key : str
         Of the returned paths: ``<key>_png`` and ``<key>_svg``.
+    about : str, optional
+        Kept in both files.
     """
     paths = {}
     with matplotlib.rc_context({"svg.hashsalt": name}):
         for kind in ("png", "svg"):
             path = paths[f"{key}_{kind}"] = folder / f"{name}.{kind}"
-            stamp = {"Date": None} if kind == "svg" else {"Software": None}
+            stamp: dict[str, str | None] = {"Date" if kind == "svg" else "Software": None}
+            if about is not None:
+                stamp["Description"] = about
             with atomic_output(path, overwrite=True) as partial:
                 figure.savefig(partial, format=kind, metadata=stamp)
     return paths

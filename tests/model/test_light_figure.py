@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mavfer.derived import mark_of
 from mavfer.store import open_store
 from model.light_figure import draw_by_light
 from model.result_table import Breakdown, ResultRow, ResultTable, Spread
@@ -39,6 +40,8 @@ def test_lights_come_from_bright_to_dark_with_every_row_that_has_figures(
             found.append([path.read_bytes() for path in paths.values()])
     assert found[0] == found[1]  # the same figures are the same files
     assert found[0][0].startswith(b"\x89PNG")
+    mark = mark_of([store.fingerprint]).encode()  # it shows faces: a withdrawal has to find it
+    assert all(mark in content for content in found[0])
     svg = found[0][1].decode()
     said = [line.strip() for line in svg.splitlines() if line.strip().startswith("<!--")]
     order = [said.index(f"<!-- {word} -->") for word in ("side", "dim", "noon")]
