@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from capture import terminal
 
 if TYPE_CHECKING:
-    from ..withdrawal.find import Holdings
+    from ..withdrawal.holdings import Holdings
 
 _EPILOG = """\
 examples:
@@ -27,7 +27,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "pictures under some folders. Without --yes they are listed and nothing is changed; with "
         "it they are removed, stores and tables are written anew without them, and a receipt "
         "that names nobody is written. Interrupted, it goes on when run again. Exit status 1 if "
-        "something is left for a person to look at.",
+        "something is left for a person to look at, or could not be searched.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -63,12 +63,12 @@ def _withdraw(args: argparse.Namespace) -> int:
         )
         result = {"subject": args.subject, "acted": False, **_document(holdings)}
         terminal.print_result(args, result, lines)
-        return terminal.EXIT_OK
+        return terminal.EXIT_FAILED if holdings.unsearched else terminal.EXIT_OK
     with terminal.progress("withdrawing", enabled=not args.quiet) as on_progress:
         done = withdraw(
             args.subject, args.roots, receipt_folder=args.receipt, on_progress=on_progress
         )
-    complete = not (done.left.mentions or done.left.unreadable)
+    complete = done.left.is_complete
     lines = [
         *(f"{item.kind}: {item.path}: {item.what}" for item in done.done),
         *_left(done.left),
@@ -84,7 +84,9 @@ def _withdraw(args: argparse.Namespace) -> int:
 def _left(holdings: "Holdings") -> list[str]:
     return [
         *(f"names the subject, not touched: {path}" for path in holdings.mentions),
+        *(f"may be of {holdings.names.subject}, look at it: {path}" for path in holdings.suspects),
         *(f"could not be judged: {what}" for what in holdings.unreadable),
+        *(f"not searched: {path}: {why}" for path, why in holdings.unsearched.items()),
         *(f"trained on a store that held the subject: {path}" for path in holdings.trained),
     ]
 
@@ -96,6 +98,8 @@ def _document(holdings: "Holdings") -> dict[str, Any]:
             for i in holdings.items
         ],
         "mentions": [str(path) for path in holdings.mentions],
+        "suspects": [str(path) for path in holdings.suspects],
         "could_not_be_judged": list(holdings.unreadable),
+        "not_searched": {str(path): why for path, why in holdings.unsearched.items()},
         "trained": [str(path) for path in holdings.trained],
     }

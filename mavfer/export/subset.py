@@ -64,14 +64,12 @@ def export_store(
     path.parent.mkdir(parents=True, exist_ok=True)
     require_free_space(path.parent, store.path.stat().st_size + SPARE_BYTES)
     videos = store.videos
-    staying = {videos[v].subject for v in keep}
-    gone = {name for v in refused for name in (v, videos[v].subject, videos[v].source)} - staying
+    gone, staying = (
+        {name for v in ids for name in (v, videos[v].subject, videos[v].source)}
+        for ids in (refused, keep)
+    )
     with atomic_output(path, overwrite=overwrite) as partial, open_hdf5(store.path) as source:
         provenance: dict[str, Any] = json.loads(source.attrs["provenance"])
-        rewrite_store(
-            source,
-            partial,
-            keep,
-            provenance={**without_names(provenance, gone), "purpose": purpose},
-        )
+        kept = without_names(provenance, gone, staying=staying, instead="(left out)")
+        rewrite_store(source, partial, keep, provenance={**kept, "purpose": purpose})
     return refused

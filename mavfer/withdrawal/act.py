@@ -2,12 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from annotation.labels import Labels, load_labels, save_labels
-from annotation.strict_csv import COMMENT
 from capture.files import atomic_output, require_free_space, sync_folder
 from capture.manifest import MANIFEST_NAME
 
@@ -15,8 +14,10 @@ from ..provenance import without_names
 from ..store_assembly import rewrite_store
 from ..store_file import open_hdf5
 from ..store_writer import SPARE_BYTES
-from .find import Item, row_is_about, table_column
+from .holdings import Item
 from .names import Names
+from .parquet import MAGIC, rewrite_parquet
+from .tables import rewrite_table
 
 
 def act_on(item: Item, names: Names) -> None:
@@ -51,7 +52,8 @@ def _rewrite_store(path: Path, names: Names) -> None:
         keep = [v for v in videos if str(videos[v].attrs["subject"]) != names.subject]
         if keep:
             require_free_space(path.parent, path.stat().st_size + SPARE_BYTES)
-            provenance = _without(json.loads(source.attrs["provenance"]), names)
+            staying = {str(videos[v].attrs[a]) for v in keep for a in ("subject", "source")}
+            provenance = _without(json.loads(source.attrs["provenance"]), names, {*keep, *staying})
             with atomic_output(path, overwrite=True) as partial:
                 rewrite_store(source, partial, keep, provenance=provenance)
     if keep:
@@ -64,7 +66,7 @@ def _rewrite_labels(path: Path, names: Names) -> None:
     labels = load_labels(path)
     kept = {s: each for s, each in labels.sessions.items() if s not in names.sessions}
     if kept:
-        provenance = _without(dict(labels.provenance), names)
+        provenance = _without(dict(labels.provenance), names, kept)
         save_labels(path, Labels(kept, provenance), overwrite=True)
         sync_folder(path.parent)
     else:
@@ -72,20 +74,12 @@ def _rewrite_labels(path: Path, names: Names) -> None:
 
 
 def _rewrite_table(path: Path, names: Names) -> None:
-    column = table_column(path)
-    if column is None:
-        return
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        lines = [line for line in handle if not row_is_about(line, column, names)]
-    if sum(bool(line.strip()) and not line.startswith(COMMENT) for line in lines) <= 1:
+    with path.open("rb") as handle:
+        is_parquet = handle.read(len(MAGIC)) == MAGIC
+    if rewrite_parquet(path, names) if is_parquet else rewrite_table(path, names):
+        sync_folder(path.parent)
+    else:
         _remove_file(path, names)
-        return
-    with (
-        atomic_output(path, overwrite=True) as partial,
-        partial.open("w", encoding="utf-8", newline="") as handle,
-    ):
-        handle.writelines(lines)
-    sync_folder(path.parent)
 
 
 def _rewrite_project(path: Path, names: Names) -> None:
@@ -95,11 +89,10 @@ def _rewrite_project(path: Path, names: Names) -> None:
     forget_videos(open_project(path), names.sessions)
 
 
-def _without(value: Any, names: Names) -> Any:
+def _without(value: Any, names: Names, staying: Collection[str]) -> Any:
     """Copy a JSON value without the subject and the sessions, also where they stand in a text."""
-    kept = without_names(value, {names.subject, *names.sessions, *names.uuids})
-    text = names.pattern.sub(b"(withdrawn)", json.dumps(kept, ensure_ascii=False).encode())
-    return json.loads(text)
+    gone = {names.subject, *names.sessions, *names.uuids}
+    return without_names(value, gone, staying=staying, instead="(withdrawn)")
 
 
 _ACTIONS: dict[str, Callable[[Path, Names], None]] = {

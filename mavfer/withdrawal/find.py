@@ -2,93 +2,39 @@
 
 import csv
 import json
-import os
+import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import h5py
 
+from annotation.errors import AnnotationError
 from annotation.labels import LABELS_FORMAT
-from annotation.strict_csv import COMMENT
 from capture.manifest import MANIFEST_NAME
 
 from ..derived import is_marked, overlapping_blocks
-from ..errors import DatasetError
 from ..export.croissant import METADATA_NAME, TABLE_NAMES
 from ..frame_folder import IMAGE_SUFFIXES
 from ..store_schema import FORMAT
+from .derived_files import EVALUATION_END, is_about, is_of_evaluation
+from .films import divide_films
+from .holdings import Holdings, Item, Kind
 from .names import Names
-
-Kind = Literal[
-    "session",
-    "recording",
-    "store",
-    "part",
-    "labels",
-    "table",
-    "project",
-    "derived",
-    "named file",
-    "unfinished output",
-]
-"""What an item is: the first four and the last hold frames."""
+from .parquet import MAGIC as PARQUET_MAGIC
+from .parquet import parquet_rows
+from .tables import rows_about, table_columns, told_subject
+from .tree import Tree, look_below
 
 JOURNAL_NAME = ".mavfer-withdrawal.json"
 RECEIPT_PREFIX = "withdrawal-receipt-"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MCAP_HEAD_BYTES = 1 << 16
 _CHECKPOINT_HEAD_BYTES = 1 << 20
-_SESSION_COLUMNS = ("session", "video", "video_id")
 _TEXT_BYTES = 64 << 20
 _BLOCK_BYTES = 1 << 22
 
 OnPath = Callable[[int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing to remove or to rewrite.
-
-    Attributes
-    ----------
-    kind : str
-    path : Path
-    what : str
-        What will be done to it.
-    n_bytes : int
-        Its size now.
-    """
-
-    kind: Kind
-    path: Path
-    what: str
-    n_bytes: int
-
-
-@dataclass(slots=True)
-class Holdings:
-    """Everything that was found.
-
-    Attributes
-    ----------
-    names : Names
-        The subject and their sessions.
-    items : list of Item
-    mentions : list of Path
-        Files of no kind known here that name the subject or a session: for a person to look at.
-    unreadable : list of str
-        What could not be judged, with the reason.
-    trained : list of Path
-        Networks trained on a store that held the subject; what that means is for people to say.
-    """
-
-    names: Names
-    items: list[Item] = field(default_factory=list)
-    mentions: list[Path] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    trained: list[Path] = field(default_factory=list)
 
 
 def find_holdings(
@@ -116,41 +62,17 @@ def find_holdings(
     DatasetError
         A root is no folder.
     """
-    holdings = Holdings(known or Names(subject))
-    files: list[Path] = []
-    unfinished: set[Path] = set()
-    for root in roots:
-        if not root.is_dir():
-            raise DatasetError(f"{root} is no folder", remedy="pass the folders that hold data")
-        found = _files(root)
-        files += found
-        unfinished.update(path for path in found if _is_unfinished(path.relative_to(root)))
-    sessions = _sessions(files, holdings)
-    stores = [path for path in files if _starts_with(path, _HDF5_MAGIC)]
-    _learn_from_stores(stores, holdings)
-    holdings.unreadable += [
-        f"{folder}: a folder of frames of this name is in a store as the subject's: decide by hand"
-        for folder in sorted({path.parent for path in files if _is_frame(path)} - sessions)
-        if folder.name in holdings.names.uuids
-    ]
-    marked: dict[Path, list[Path]] = {}
-    named: set[Path] = set()
-    for count, path in enumerate(files):
+    tree = look_below(roots)
+    holdings = Holdings(known or Names(subject), unsearched=tree.unsearched)
+    search = _Search(holdings)
+    search.sessions(tree)
+    _learn_from_stores(tree.files, holdings)
+    search.films(tree)
+    for count, path in enumerate(tree.files):
         if on_path is not None:
             on_path(count + 1)
-        if any(parent in sessions for parent in path.parents) or _is_own(path):
-            continue
-        if path in unfinished:
-            item = _item("unfinished output", path, "remove: it may hold frames")
-            holdings.items.append(item)
-            continue
-        try:
-            _judge(path, holdings, marked, named)
-        except OSError as error:
-            holdings.unreadable.append(f"{path}: {error.strerror}")
-    for members in marked.values():
-        if named & set(members):  # figures of one folder are of one store: all go stale together
-            holdings.items += [_item("derived", path, "remove") for path in members]
+        search.look_at(path, tree.files[path])
+    search.end(tree)
     return holdings
 
 
@@ -162,55 +84,217 @@ def holds_names(path: Path, names: Names) -> bool:
     """
     size = path.stat().st_size
     start = _head(path, _BLOCK_BYTES)
-    if size <= _TEXT_BYTES and _is_text(start):
+    if size <= _TEXT_BYTES and b"\0" not in start:
         return names.pattern.search(path.read_bytes()) is not None
     return any(
         names.long_pattern.search(block) for block in overlapping_blocks(path, names.longest)
     )
 
 
-def _files(root: Path) -> list[Path]:
-    found = []
-    for folder, _, names in os.walk(root):
-        found += [
-            path
-            for name in names
-            if (path := Path(folder) / name).is_file() and not path.is_symlink()
-        ]
-    return sorted(found)
+class _Search:
+    """One look through a tree, what it has come upon and what it need not look at again."""
 
+    def __init__(self, holdings: Holdings) -> None:
+        self._holdings = holdings
+        self._names = holdings.names
+        self._folders: set[Path] = set()
+        """Of sessions, whoever's they are."""
+        self._dealt_with: set[Path] = set()
+        """Files and folders that are items, or are told of otherwise."""
+        self._other_uuids: set[bytes] = set()
+        self._marked: dict[Path, list[Path]] = {}
+        self._about: set[Path] = set()
+        """Marked files that name the subject."""
 
-def _sessions(files: Iterable[Path], holdings: Holdings) -> set[Path]:
-    """Learn the subject's sessions; return the folders of all sessions, whoever's they are."""
-    folders = set()
-    for manifest in (path for path in files if path.name == MANIFEST_NAME):
-        folder = manifest.parent
-        try:
-            document = json.loads(manifest.read_text(encoding="utf-8"))
-            subject, uuid = str(document["subject"]), str(document["uuid"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            if holdings.names.may_name(folder.name):
-                holdings.unreadable.append(
-                    f"{folder}: its manifest is damaged, but the name looks like the subject's: "
-                    "decide by hand"
-                )
-            folders.add(folder)
-            continue
-        folders.add(folder)
-        if subject == holdings.names.subject:
-            holdings.names.add(folder.name, uuid)
+    def sessions(self, tree: Tree) -> None:
+        """Learn the subject's sessions."""
+        for manifest in (path for path in tree.files if path.name == MANIFEST_NAME):
+            folder = manifest.parent
+            self._folders.add(folder)
+            try:
+                document = json.loads(manifest.read_text(encoding="utf-8"))
+                subject, uuid = str(document["subject"]), str(document["uuid"])
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
+                if self._names.may_name(folder.name):
+                    self._doubt(
+                        folder,
+                        "its manifest is damaged, but the name looks like the subject's: "
+                        "decide by hand",
+                    )
+                elif not self._names.is_for_another(folder.name):
+                    self._suspect(folder)
+                continue
+            if subject != self._names.subject:
+                self._other_uuids.add(uuid.encode())
+                continue
+            self._names.add(folder.name, uuid)
             n_bytes = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-            holdings.items.append(Item("session", folder, "remove", n_bytes))
-    return folders
+            self._add(Item("session", folder, "remove", n_bytes))
+
+    def films(self, tree: Tree) -> None:
+        """Find the subject's films, and those that may be."""
+        files = {
+            path: root
+            for path, root in tree.files.items()
+            if not (self._is_in_session(path) or _is_in_project(path))
+        }
+        own, doubtful = divide_films(files, self._names)
+        for path in own:
+            self._add_file("named file", path, "remove")
+        for path in doubtful:
+            self._doubt(path, "a film of this name is the subject's, but others have it too")
+        frames = {path.parent: root for path, root in files.items() if _is_frame(path)}
+        for folder, root in sorted(frames.items()):
+            if folder.name not in self._names.films:
+                continue
+            if told_subject(folder, root) in (None, self._names.subject):
+                what = "a folder of frames of this name is in a store as the subject's"
+                self._doubt(folder, f"{what}: decide by hand")
+
+    def look_at(self, path: Path, root: Path) -> None:
+        """Decide what a file is to the subject."""
+        if path in self._dealt_with or self._is_in_session(path) or _is_own(path):
+            return
+        if _is_unfinished(path.relative_to(root)):
+            self._add_file("unfinished output", path, "remove: it may hold frames")
+            return
+        try:
+            self._judge(path)
+        except OSError as error:
+            self._doubt(path, str(error.strerror))
+        except (AnnotationError, UnicodeDecodeError, csv.Error) as error:
+            self._doubt(path, str(error))
+
+    def end(self, tree: Tree) -> None:
+        """Add what can only be told when everything was looked at."""
+        for members in self._marked.values():
+            if self._about & {*members}:  # those of one folder are of one store: all are stale
+                # What proves it goes last: else an interruption would leave the rest behind.
+                members.sort(key=lambda path: (path.name == EVALUATION_END, path in self._about))
+                for path in members:
+                    self._add_file("derived", path, "remove")
+        pattern = self._names.path_pattern
+        for path in sorted([*tree.folders, *tree.files, *tree.links]):
+            is_told = path in self._dealt_with or _is_own(path)
+            if is_told or path in self._folders or self._dealt_with & {*path.parents}:
+                continue
+            if pattern.search(path.name.encode(errors="surrogateescape")):
+                self._suspect(path)
+        self._holdings.suspects.sort()
+
+    def _judge(self, path: Path) -> None:
+        if _starts_with(path, _HDF5_MAGIC):
+            self._judge_store(path)
+        elif path.suffix == ".safetensors":
+            head = _head(path, _CHECKPOINT_HEAD_BYTES)
+            if any(fingerprint.encode() in head for fingerprint in self._names.fingerprints):
+                self._holdings.trained.append(path)
+        elif path.suffix == ".mcap":
+            self._judge_recording(path)
+        elif path.name == "ratings.sqlite":
+            self._judge_project(path.parent)
+        elif path.name.removesuffix("-wal").removesuffix("-shm") == "ratings.sqlite":
+            pass
+        elif _is_in_project(path):
+            pass  # it is judged as a whole
+        elif self._names.is_named_after(path.name):
+            self._add_file("named file", path, "remove")
+        else:
+            self._judge_text(path)
+
+    def _judge_store(self, path: Path) -> None:
+        names = self._names
+        found = [s == names.subject for s, _, _, _ in _videos(path, Holdings(names))]
+        if any(found):
+            is_part = _is_part(path)
+            what = f"rewrite without {sum(found)} of {len(found)} videos"
+            whole = is_part or all(found)
+            self._add_file("part" if is_part else "store", path, "remove" if whole else what)
+
+    def _judge_recording(self, path: Path) -> None:
+        """Judge a recording outside the folder of its session."""
+        head = _head(path, _MCAP_HEAD_BYTES)
+        if any(uuid.encode() in head for uuid in self._names.uuids - self._names.films):
+            self._add_file("recording", path, "remove")
+            return
+        folder = path.parent.name  # which tells whose it is, if it has the form of a session's
+        is_told = self._names.may_name(folder) or self._names.is_for_another(folder)
+        if not ({*_UUID.findall(head)} & self._other_uuids or is_told):
+            self._suspect(path)
+
+    def _judge_project(self, folder: Path) -> None:
+        from annotation.project.folder import open_project
+        from annotation.project.forget import forgotten_by
+
+        project = open_project(folder)
+        videos = forgotten_by(project, self._names.sessions)
+        self._dealt_with |= {p for p in project.videos.glob("*") if p.stem in videos}
+        if doubtful := forgotten_by(project, self._names.contested):
+            self._doubt(folder, f"it holds {doubtful[0]}, a name of others' films too")
+        if videos:
+            what = f"rewrite without {len(videos)} videos and all that was said about them"
+            size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+            self._add(Item("project", folder, what, size))
+
+    def _judge_text(self, path: Path) -> None:
+        """Judge tables, and files that may be made from a store or name the subject."""
+        described = path.name in TABLE_NAMES and (path.parent / METADATA_NAME).is_file()
+        # Croissant's tables go with its metadata, which knows their hashes.
+        is_derived = described or is_of_evaluation(path)
+        rows = 0
+        kind: Kind = "table"
+        if _starts_with(path, PARQUET_MAGIC):
+            is_derived |= is_marked(path)
+            rows = parquet_rows(path, self._names)
+        elif (columns := table_columns(path)) is not None:
+            rows, kind = rows_about(path, columns, self._names), _kind_of_table(path)
+        else:
+            is_derived |= is_marked(path)
+        if is_derived:
+            self._marked.setdefault(path.parent, []).append(path)
+            if rows or is_about(path, self._names):
+                self._about.add(path)
+        elif rows:
+            self._add_file(kind, path, f"rewrite without {rows} rows")
+        elif holds_names(path, self._names):
+            self._holdings.mentions.append(path)
+            self._dealt_with.add(path)
+
+    def _is_in_session(self, path: Path) -> bool:
+        return any(parent in self._folders for parent in path.parents)
+
+    def _add_file(self, kind: Kind, path: Path, what: str) -> None:
+        self._add(Item(kind, path, what, path.stat().st_size))
+
+    def _add(self, item: Item) -> None:
+        self._holdings.items.append(item)
+        self._dealt_with.add(item.path)
+
+    def _doubt(self, path: Path, why: str) -> None:
+        self._holdings.unreadable.append(f"{path}: {why}")
+        self._dealt_with.add(path)
+
+    def _suspect(self, path: Path) -> None:
+        self._holdings.suspects.append(path)
+        self._dealt_with.add(path)
 
 
 def _learn_from_stores(paths: Iterable[Path], holdings: Holdings) -> None:
-    """Learn names of sessions that are gone but live on in a store."""
+    """Learn names of sessions that are gone but live on in a store, and of others' films."""
+    names, others = holdings.names, set()
     for path in paths:
-        for subject, video_id, source in _videos(path, holdings):
-            if subject == holdings.names.subject:
-                holdings.names.add(video_id, source)
-                holdings.names.fingerprints |= _fingerprint(path)
+        if not _starts_with(path, _HDF5_MAGIC):
+            continue
+        for subject, video_id, source, kind in _videos(path, holdings):
+            if subject != names.subject:
+                others |= {video_id, source}
+                continue
+            if kind == "video":
+                names.add_film(video_id, source)
+            else:
+                names.add(video_id, source)
+            names.fingerprints |= _fingerprint(path)
+    names.contest(others)
 
 
 def _fingerprint(path: Path) -> set[str]:
@@ -219,8 +303,8 @@ def _fingerprint(path: Path) -> set[str]:
     return set() if found is None else {str(found)}
 
 
-def _videos(path: Path, holdings: Holdings) -> Iterator[tuple[str, str, str]]:
-    """Subject, id and source of every video in a store or part; nothing for other HDF5 files."""
+def _videos(path: Path, holdings: Holdings) -> Iterator[tuple[str, str, str, str]]:
+    """Subject, id, source and kind of every video in a store or part; of other HDF5 files none."""
     try:
         with h5py.File(path, "r") as file:
             groups = {}
@@ -229,106 +313,22 @@ def _videos(path: Path, holdings: Holdings) -> Iterator[tuple[str, str, str]]:
             elif isinstance(file.get("video"), h5py.Group):
                 groups = {str(file["video"].attrs.get("id", "")): file["video"]}
             for video_id, group in groups.items():
-                attrs = group.attrs
-                yield str(attrs.get("subject", "")), video_id, str(attrs.get("source", ""))
+                subject, source, kind = (
+                    str(group.attrs.get(name, "")) for name in ("subject", "source", "kind")
+                )
+                yield subject, video_id, source, kind
     except (OSError, KeyError, RuntimeError) as error:
         holdings.unreadable.append(f"{path}: no HDF5 that can be read ({error})")
 
 
-def _judge(
-    path: Path, holdings: Holdings, marked: dict[Path, list[Path]], named: set[Path]
-) -> None:
-    """Decide what a file outside sessions is to the subject."""
-    names = holdings.names
-    if _starts_with(path, _HDF5_MAGIC):
-        found = [subject == names.subject for subject, _, _ in _videos(path, Holdings(names))]
-        if any(found):
-            is_part = _is_part(path)
-            what = f"rewrite without {sum(found)} of {len(found)} videos"
-            whole = is_part or all(found)
-            kind: Kind = "part" if is_part else "store"
-            holdings.items.append(_item(kind, path, "remove" if whole else what))
-        return
-    if path.suffix == ".safetensors":
-        head = _head(path, _CHECKPOINT_HEAD_BYTES)
-        if any(fingerprint.encode() in head for fingerprint in names.fingerprints):
-            holdings.trained.append(path)
-        return
-    if path.suffix == ".mcap":
-        if any(uuid.encode() in _head(path, _MCAP_HEAD_BYTES) for uuid in names.uuids):
-            holdings.items.append(_item("recording", path, "remove"))
-        return
-    if path.name == "ratings.sqlite":
-        _judge_project(path.parent, holdings)
-        return
-    if path.name.removesuffix("-wal").removesuffix("-shm") == "ratings.sqlite":
-        return
-    if path.parent.name == "videos" and (path.parent.parent / "ratings.sqlite").is_file():
-        return  # of the project, which is judged as a whole
-    if names.is_named_after(path.name):
-        holdings.items.append(_item("named file", path, "remove"))
-        return
-    described = path.name in TABLE_NAMES and (path.parent / METADATA_NAME).is_file()
-    column = None if described else table_column(path)
-    if column is not None and _judge_table(path, column, holdings):
-        return
-    # Croissant's tables go with its metadata, which knows their hashes.
-    is_derived = described or (column is None and is_marked(path))
-    if is_derived:
-        marked.setdefault(path.parent, []).append(path)
-    if holds_names(path, names):
-        if is_derived:
-            named.add(path)
-        else:
-            holdings.mentions.append(path)
+def _kind_of_table(path: Path) -> Kind:
+    with path.open(encoding="utf-8-sig") as handle:
+        return "labels" if LABELS_FORMAT in handle.readline() else "table"
 
 
-def _judge_project(folder: Path, holdings: Holdings) -> None:
-    from annotation.errors import AnnotationError
-    from annotation.project.folder import open_project
-    from annotation.project.forget import forgotten_by
-
-    try:
-        videos = forgotten_by(open_project(folder), holdings.names.sessions)
-    except AnnotationError as error:
-        holdings.unreadable.append(str(error))
-        return
-    if videos:
-        what = f"rewrite without {len(videos)} videos and all that was said about them"
-        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-        holdings.items.append(Item("project", folder, what, size))
-
-
-def row_is_about(line: str, column: int, names: Names) -> bool:
-    """Tell whether a row of a table is about a session or film of the subject."""
-    cells = next(csv.reader([line]), [])
-    return len(cells) > column and cells[column].strip() in names.sessions | names.uuids
-
-
-def table_column(path: Path) -> int | None:
-    """Column of a CSV table in which sessions stand; None for any other file."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            for line in handle:
-                if line.startswith(COMMENT):
-                    continue
-                header = [cell.strip() for cell in next(csv.reader([line]), [])]
-                columns = [header.index(name) for name in _SESSION_COLUMNS if name in header]
-                return columns[0] if columns and len(header) > 1 else None
-    except (UnicodeDecodeError, csv.Error):
-        return None
-    return None
-
-
-def _judge_table(path: Path, column: int, holdings: Holdings) -> bool:
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        rows = sum(row_is_about(line, column, holdings.names) for line in handle)
-    if rows:
-        with path.open(encoding="utf-8-sig") as handle:
-            is_gold = LABELS_FORMAT in handle.readline()
-        kind: Kind = "labels" if is_gold else "table"
-        holdings.items.append(_item(kind, path, f"rewrite without {rows} rows"))
-    return rows > 0
+def _is_in_project(path: Path) -> bool:
+    """Tell whether a file is a video of an annotation project, or what it knows about one."""
+    return path.parent.name == "videos" and (path.parent.parent / "ratings.sqlite").is_file()
 
 
 def _is_frame(path: Path) -> bool:
@@ -353,10 +353,6 @@ def _is_own(path: Path) -> bool:
     return path.name == JOURNAL_NAME or path.name.startswith(RECEIPT_PREFIX)
 
 
-def _item(kind: Kind, path: Path, what: str) -> Item:
-    return Item(kind, path, what, path.stat().st_size)
-
-
 def _starts_with(path: Path, magic: bytes) -> bool:
     try:
         return _head(path, len(magic)) == magic
@@ -367,7 +363,3 @@ def _starts_with(path: Path, magic: bytes) -> bool:
 def _head(path: Path, n_bytes: int) -> bytes:
     with path.open("rb") as handle:
         return handle.read(n_bytes)
-
-
-def _is_text(start: bytes) -> bool:
-    return b"\0" not in start

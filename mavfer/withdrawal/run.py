@@ -11,17 +11,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from capture.files import write_text_atomic
 from capture.terminal import OnProgress
 
 from ..errors import DatasetError
 from .act import act_on
-from .find import JOURNAL_NAME, RECEIPT_PREFIX, Holdings, Item, OnPath, find_holdings
+from .find import RECEIPT_PREFIX, OnPath, find_holdings
+from .holdings import Holdings, Item
+from .journal import Journal, read_journal
 from .names import Names
 
 RECEIPT_FORMAT = "mavfer-withdrawal-receipt"
+# Unfinished outputs before all: those of an interrupted run would be taken for new ones. Films
+# before the tables that tell whose they are; sessions last, they name their subject to the end.
+_ORDER = {"unfinished output": -2, "named file": -1, "session": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,9 @@ class Withdrawal:
     ----------
     receipt : Path
     done : tuple of Item
-        Removed or rewritten.
+        Removed or rewritten, also by earlier runs that were interrupted.
     left : Holdings
-        What a second look found: nothing but mentions and what could not be judged.
+        What a second look found: nothing but what is for people to look at.
     """
 
     receipt: Path
@@ -50,16 +54,7 @@ def look_for(subject: str, roots: Sequence[Path], *, on_path: OnPath | None = No
     DatasetError
         A root is no folder, or nothing of `subject` is there.
     """
-    if not subject.strip() or not subject.isprintable():
-        raise DatasetError(f"{subject!r} is no pseudonym", remedy="name a subject")
-    known = _read_journal(roots, subject)
-    holdings = find_holdings(subject, roots, known=known, on_path=on_path)
-    if not (holdings.items or holdings.mentions or holdings.unreadable or known):
-        raise DatasetError(
-            f"nothing of subject {subject} lies under {', '.join(map(str, roots))}",
-            remedy="check the pseudonym (case matters) and the folders",
-        )
-    return holdings
+    return _look(subject, roots, _journal(roots, subject), on_path=on_path)
 
 
 def withdraw(
@@ -72,7 +67,7 @@ def withdraw(
     """Remove everything of `subject` under `roots`.
 
     May be interrupted at any moment and run again: a journal in the first root keeps the names
-    of sessions until the end, and every item is changed whole or not at all.
+    of sessions and what was done until the end, and every item is changed whole or not at all.
 
     Parameters
     ----------
@@ -82,16 +77,22 @@ def withdraw(
     Raises
     ------
     DatasetError
-        As `look_for`; also if another withdrawal is at work on the first root.
+        As `look_for`; also if another withdrawal is at work on the first root, or the receipt
+        could not be written.
     """
     with _only_one(roots[0]):
-        holdings = look_for(subject, roots)
-        _write_journal(roots[0], holdings.names)
-        # Unfinished outputs first: those of an interrupted run would be taken for new ones.
-        items = sorted(holdings.items, key=lambda i: (i.kind == "session", str(i.path)))
+        journal = _journal(roots, subject)
+        receipts = receipt_folder or roots[0]
+        _require_folder(receipts)
+        holdings = _look(subject, roots, journal)
+        _require_outside([*roots, receipts], holdings)
+        journal = journal or Journal(roots[0], holdings.names)
+        journal.begin(holdings)
+        items = sorted(holdings.items, key=lambda item: _ORDER.get(item.kind, 0))
         for done, item in enumerate(items):
             if on_progress is not None:
                 on_progress(done, len(items))
+            journal.note(item)
             act_on(item, holdings.names)
         left = find_holdings(subject, roots, known=holdings.names)
         if left.items:
@@ -100,61 +101,86 @@ def withdraw(
                 f"while it was removed, more of subject {subject} appeared: {listed}",
                 remedy="end what writes there, then run this again",
             )
-        receipt = _write_receipt(receipt_folder or roots[0], items, left)
-        (roots[0] / JOURNAL_NAME).unlink()
-    return Withdrawal(receipt, tuple(items), left)
+        gone = {p: why for p, why in journal.unsearched.items() if not os.path.lexists(p)}
+        left.unsearched = {**gone, **left.unsearched}
+        receipt = _write_receipt(receipts, journal, left)
+        journal.end()
+    return Withdrawal(receipt, tuple(journal.done), left)
 
 
-def _write_receipt(folder: Path, items: Sequence[Item], left: Holdings) -> Path:
+def _journal(roots: Sequence[Path], subject: str) -> Journal | None:
+    if not subject.strip() or not subject.isprintable():
+        raise DatasetError(f"{subject!r} is no pseudonym", remedy="name a subject")
+    return read_journal(roots, subject)
+
+
+def _look(
+    subject: str,
+    roots: Sequence[Path],
+    journal: Journal | None,
+    *,
+    on_path: OnPath | None = None,
+) -> Holdings:
+    known: Names | None = None if journal is None else journal.names
+    holdings = find_holdings(subject, roots, known=known, on_path=on_path)
+    if holdings.is_complete and not (holdings.items or journal):
+        raise DatasetError(
+            f"nothing of subject {subject} lies under {', '.join(map(str, roots))}",
+            remedy="check the pseudonym (case matters) and the folders",
+        )
+    return holdings
+
+
+def _require_folder(folder: Path) -> None:
+    """Refuse, before anything is removed, a folder that no receipt could be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(None, "it cannot be written to")
+    except OSError as error:
+        raise DatasetError(
+            f"{folder} cannot be the folder of the receipt: {error.strerror}",
+            remedy="choose another --receipt",
+        ) from error
+
+
+def _require_outside(folders: Sequence[Path], holdings: Holdings) -> None:
+    """Refuse to remove a folder that journal or receipt have to lie in."""
+    for item in holdings.items:
+        inside = [f for f in folders if f.resolve().is_relative_to(item.path.resolve())]
+        if item.kind == "session" and inside:
+            raise DatasetError(
+                f"{inside[0]} is, or lies in, a session that is to be removed",
+                remedy="pass the folder that holds the session, and keep the receipt out of it",
+            )
+
+
+def _write_receipt(folder: Path, journal: Journal, left: Holdings) -> Path:
     number = str(uuid.uuid4())
-    removed = [item for item in items if item.what.startswith("remove")]
+    removed = [item for item in journal.done if item.what.startswith("remove")]
+    rewritten = [item for item in journal.done if not item.what.startswith("remove")]
     document = {
         "format": RECEIPT_FORMAT,
         "schema_version": 1,
         "number": number,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "software_version": version("mavfer"),
+        "runs": journal.runs,
         "removed": dict(Counter(item.kind for item in removed)),
-        "rewritten": dict(Counter(item.kind for item in items if item not in removed)),
+        "rewritten": dict(Counter(item.kind for item in rewritten)),
         "removed_bytes": sum(item.n_bytes for item in removed),
         "searched_again": {
             "holdings_left": len(left.items),
             "files_that_mention_the_subject": len(left.mentions),
+            "may_be_of_the_subject": len(left.suspects),
             "could_not_be_judged": len(left.unreadable),
+            "could_not_be_searched": len(left.unsearched),
             "networks_trained_on_stores_that_held_the_subject": len(left.trained),
         },
     }
     path = folder / f"{RECEIPT_PREFIX}{number}.json"
     write_text_atomic(path, json.dumps(document, indent=2) + "\n")
     return path
-
-
-def _write_journal(root: Path, names: Names) -> None:
-    text = json.dumps(names.document(), indent=2) + "\n"
-    write_text_atomic(root / JOURNAL_NAME, text, overwrite=True)
-
-
-def _read_journal(roots: Sequence[Path], subject: str) -> Names | None:
-    path = roots[0] / JOURNAL_NAME
-    if not path.is_file():
-        return None
-    try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        names = Names(
-            document["subject"],
-            **{key: document[key] for key in ("sessions", "uuids", "fingerprints")},
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"{path}, left by an interrupted withdrawal, is damaged ({error})",
-            remedy="delete it; labels of sessions that are gone already must then go by hand",
-        ) from error
-    if names.subject != subject:
-        raise DatasetError(
-            f"the withdrawal of another subject was interrupted here ({path})",
-            remedy=f"finish it first: mavfer withdraw {names.subject} … --yes",
-        )
-    return names
 
 
 @contextmanager

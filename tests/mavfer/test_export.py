@@ -16,6 +16,7 @@ import webdataset
 
 from mavfer import open_store
 from mavfer.cli import main
+from mavfer.provenance import without_names
 from mavfer.splits import Split
 from mavfer.store_assembly import write_store
 from mavfer.store_check import check_store
@@ -59,9 +60,23 @@ def mixed_path(tmp_path: Path) -> Path:
         entries,
         layout=StoreLayout(crop_px=CROP_PX),
         splits={"A": "train", "Carla": "train", "Dora": "test", "Film": "train"},
-        provenance={"options": {"split": {"test": ["Carla", "Dora"]}}},
+        provenance={
+            "options": {"split": {"test": ["Carla", "Dora", "A"]}},
+            "labels": {"name": "/data/Carla/closed.csv", "seed": 4},
+            "raters": [{"name": "Dora_R1.csv"}, {"name": "A_R1.csv"}],
+        },
     )
     return path
+
+
+def test_names_leave_texts_as_words_and_numbers_alone() -> None:
+    told = {"4": [4, "S1", "S1-b"], "file": "S1-b/S1.csv and S12", "rate_hz": 4}
+    kept = without_names(told, {"S1", "4", ""}, staying={"S1-b"}, instead="?")
+    assert kept == {"file": "S1-b/?.csv and S12", "rate_hz": 4}
+    assert without_names(told, {"S1", "S12"}, instead="?") == {
+        "4": [4, "?-b"], "file": "?-b/?.csv and ?", "rate_hz": 4,
+    }  # fmt: skip
+    assert without_names(told, (), instead="?") == told
 
 
 def samples(path: Path) -> Iterator[dict[str, Any]]:
@@ -179,6 +194,11 @@ def test_a_shared_store_holds_only_those_who_share(
     }
     shared = open_store(out)
     assert list(shared.videos) == ["open"]
+    assert shared.provenance["options"]["split"]["test"] == ["A"]
+    assert shared.provenance["labels"] == {"name": "/data/(left out)/(left out).csv", "seed": 4}
+    assert [each["name"] for each in shared.provenance["raters"]] == [
+        "(left out)_R1.csv", "A_R1.csv",
+    ]  # fmt: skip
     assert [f for f in check_store(out, purpose="share") if f.level == "error"] == []
     everything = out.read_bytes()
     for name in (b"Carla", b"Dora", b"closed", b"ended", b"Film"):

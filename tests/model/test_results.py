@@ -11,7 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from mavfer.derived import is_marked
 from mavfer.store import ClipStore
+from mavfer.withdrawal.derived_files import EVALUATION_FILES, is_about, is_of_evaluation
+from mavfer.withdrawal.names import Names
 from model.errors import ModelError
 from model.evaluate import evaluate
 from model.evaluation import Evaluation
@@ -60,6 +63,14 @@ def test_results_are_complete_and_all_or_none(
     n_shown = sum(len(example.rows) for example in evaluation.examples)
     assert len(frames) == n_shown + len(evaluation.examples)
     assert frames[1] - frames[0] == pytest.approx(0.25)
+
+    # so that a withdrawal finds them, also where they were copied to
+    assert {path.name for path in out.iterdir()} == {*EVALUATION_FILES} - {"confusion.png"}
+    assert all(is_of_evaluation(path) for path in out.iterdir())
+    for name in ("traces.png", "attention.png", "attention.mp4"):
+        assert is_marked(out / name)
+        assert is_about(out / name, Names("X0"))
+        assert not is_about(out / name, Names("T0"))
 
     with pytest.raises(OSError, match="exists already"):
         check_output(out, overwrite=False)
