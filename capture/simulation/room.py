@@ -19,7 +19,7 @@ WALL_Z_M = 2.2
 _WALL_C = 22.5
 _MOTTLE_SIZE = 256
 _MOTTLE_PER_M = 42.0
-_KEPT_ROOMS = 6  # three cameras in two lights, some 100 MB at full size
+_KEPT_ROOMS = 12  # three cameras in four lights, some 200 MB at full size
 
 
 @dataclass(frozen=True, slots=True, eq=False)

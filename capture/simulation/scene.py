@@ -33,7 +33,6 @@ _HEAD_DEPTH_M = 0.09  # the face lies this much before the axis of the head
 _NOSE_REST_K, _NOSE_AROUSAL_K, _NOSE_BREATH_K = -1.7, -0.9, 0.3
 _FACE_RADIUS_M = 0.07
 _FLUSH, _WARMTH_K = 0.25, 1.3
-_FLUSH_RGB = np.array([0.0, 1.0, 1.0], np.float32)
 _DEPTH_ERROR_GRAIN_PX = 9.0
 
 
@@ -129,6 +128,7 @@ class SubjectScene:
             error_mm=self._depth_error_mm(),
         )
         self._skin_error_k = self._skin_pattern_k()
+        self._texture_c = np.empty_like(self.head.skin.temperature_c)
         self._thermal = ThermalSensor(
             rig.thermal.height_px,
             rig.thermal.width_px,
@@ -234,10 +234,6 @@ class SubjectScene:
         view, head = self._views["color"], self.head
         view.draw(self._points, head.grid.triangles)
         centre, gaze = head.shape.eye_centre_m, state.expression.gaze_m
-        rgb = head.skin.rgb
-        if state.flush:
-            red = np.float32(_FLUSH * state.flush) * head.skin.cheeks[..., None]
-            rgb = rgb * (1 - red * _FLUSH_RGB)
         shade_color(
             view.seen,
             view.rays,
@@ -248,7 +244,9 @@ class SubjectScene:
             head.grid.triangles,
             head.grid.n_cols,
             TEXELS_PER_CELL,
-            rgb,
+            head.skin.rgb,
+            head.skin.cheeks,
+            np.float32(_FLUSH * state.flush),
             head.skin.material,
             np.array([centre[0], centre[1], *gaze, *self.identity.iris]),
             self.light.lamp_array(),
@@ -289,9 +287,10 @@ class SubjectScene:
     ) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
         room, skin = self._rooms["thermal"], self.head.skin
         nose_k = _NOSE_REST_K + _NOSE_AROUSAL_K * max(state.arousal, 0.0)
-        texture = skin.temperature_c + skin.nose * np.float32(
-            nose_k + _NOSE_BREATH_K * state.breath
+        texture = np.multiply(
+            skin.nose, np.float32(nose_k + _NOSE_BREATH_K * state.breath), out=self._texture_c
         )
+        texture += skin.temperature_c
         if state.warmth:
             texture += np.float32(_WARMTH_K * state.warmth) * skin.around_eyes
         if self._skin_error_k is not None:

@@ -60,6 +60,8 @@ def shade_color(
     n_cols: int,
     texels: int,
     rgb: F32,
+    cheeks: F32,
+    flush: np.float32,
     material: NDArray[np.uint8],
     eyes: F64,
     lamps: F64,
@@ -71,7 +73,9 @@ def shade_color(
     """Write the linear RGB light (H, W, 3) of the mesh inside `box` (x0, y0, x1, y1).
 
     `eyes` is (centre x, centre y, gaze x, gaze y, iris r, g, b); `lamps` (L, 6) position and
-    RGB intensity; points, normals, lamps and viewpoint share the infrared frame.
+    RGB intensity; points, normals, lamps and viewpoint share the infrared frame. Blood takes the
+    share `flush` of green and blue from where `cheeks` is 1: only texels that are seen are
+    reddened, since a map of them all would take longer than the rest of the picture.
     """
     for v in range(box[1], box[3]):
         for u in range(box[0], box[2]):
@@ -109,6 +113,11 @@ def shade_color(
                 w10, w11 = fv * (1 - fu), fv * fu
                 p, q, r, s = rgb[i, j], rgb[i, j + 1], rgb[i + 1, j], rgb[i + 1, j + 1]
                 red = p[0] * w00 + q[0] * w01 + r[0] * w10 + s[0] * w11
+                if flush != 0:
+                    w00 *= 1 - flush * cheeks[i, j]
+                    w01 *= 1 - flush * cheeks[i, j + 1]
+                    w10 *= 1 - flush * cheeks[i + 1, j]
+                    w11 *= 1 - flush * cheeks[i + 1, j + 1]
                 green = p[1] * w00 + q[1] * w01 + r[1] * w10 + s[1] * w11
                 blue = p[2] * w00 + q[2] * w01 + r[2] * w10 + s[2] * w11
             nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]

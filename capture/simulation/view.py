@@ -49,8 +49,9 @@ class View:
         self._nearness[y0:y1, x0:x1] = 0
         project_vertices(points, self._matrix, self._intrinsics, self.in_camera, self.pixels)
         height, width = self.seen.shape
-        low = np.floor(self.pixels.min(axis=0)).astype(np.int64) - _MARGIN_PX
-        high = np.ceil(self.pixels.max(axis=0)).astype(np.int64) + _MARGIN_PX
+        across, down = self.pixels.T  # one by one: along axis 0 numpy is twenty times as slow
+        low = np.floor([across.min(), down.min()]).astype(np.int64) - _MARGIN_PX
+        high = np.ceil([across.max(), down.max()]).astype(np.int64) + _MARGIN_PX
         self.box = np.array(
             [
                 min(max(low[0], 0), width),
