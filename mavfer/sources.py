@@ -81,7 +81,6 @@ class Source(Protocol):
     subject: str
     kind: VideoKind
     origin: str
-    notes: Mapping[str, Any]
     time_ns: NDArray[np.int64]
     seq: Mapping[str, NDArray[np.int64]]
     residual_ns: Mapping[str, NDArray[np.int64]]
@@ -90,6 +89,10 @@ class Source(Protocol):
     crop_rows: int
     """Rows whose crops make a piece of work: fewer where any row is read at once, so that no
     worker is left with much at the end."""
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What else is known of the video, as JSON values."""
 
     def grey(self, row: int) -> NDArray[np.uint8] | None:
         """Return the brightness of the color image of `row`, (H, W); None where there is none."""

@@ -47,6 +47,9 @@ the only face is not the subject's.
     ANOTHER_PERSON,
 ) = range(len(REASONS))
 
+FILE_DIGEST = "file_digest"
+"""Among the notes of a film: BLAKE2b of its file, as ``b2sum`` prints it."""
+
 ROW_FLAGS = ("several_faces", "identity_switch", "thermal_frozen", "thermal_by_plane")
 """Data sets under ``flags/``: what a row was stored in spite of."""
 

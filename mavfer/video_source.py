@@ -1,6 +1,7 @@
 """A color video file as a source of aligned crops: what users of public affect corpora have."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.afew_va import N_LANDMARKS, AfewVaVideo, load_afew_va
+from capture.digest import digest_file
 
 from .crops import crop_color
 from .face_identity import Descriptor
@@ -16,7 +18,7 @@ from .faces import FaceTracker
 from .frame_folder import FrameFolder
 from .landmarks import LandmarkCount
 from .sources import FaceTrack
-from .store_schema import FACE_GIVEN, FACE_IN_COLOR, FOUND, NO_DETECTION, VideoKind
+from .store_schema import FACE_GIVEN, FACE_IN_COLOR, FILE_DIGEST, FOUND, NO_DETECTION, VideoKind
 from .store_writer import FrameCrops
 from .video import VideoFile
 
@@ -51,10 +53,19 @@ class VideoSource:
         self.id = id
         self.subject = subject
         self.origin = frames.path.name
-        self.notes: Mapping[str, Any] = {"native_rate_hz": round(self._video.native_rate_hz, 3)}
         self.time_ns = self._video.time_ns
         self.seq: Mapping[str, NDArray[np.int64]] = {"color": self._video.frame}
         self.residual_ns: Mapping[str, NDArray[np.int64]] = {"color": self._video.residual_ns}
+
+    @cached_property
+    def notes(self) -> Mapping[str, Any]:
+        """Rate, and of a file its digest, which reads it once more: film of the same name or not.
+
+        A withdrawal tells by it whose a film is.
+        """
+        rate: dict[str, Any] = {"native_rate_hz": round(self._video.native_rate_hz, 3)}
+        is_file = isinstance(self._video, VideoFile)
+        return rate | ({FILE_DIGEST: digest_file(self._video.path)} if is_file else {})
 
     def grey(self, row: int) -> NDArray[np.uint8] | None:
         """Return the brightness of the image of `row`, (H, W); None where there is none."""

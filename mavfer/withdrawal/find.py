@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 
@@ -15,7 +16,7 @@ from capture.manifest import MANIFEST_NAME
 from ..derived import is_marked, overlapping_blocks
 from ..export.croissant import METADATA_NAME, TABLE_NAMES
 from ..frame_folder import IMAGE_SUFFIXES
-from ..store_schema import FORMAT
+from ..store_schema import FILE_DIGEST, FORMAT
 from .derived_files import EVALUATION_END, is_about, is_of_evaluation
 from .films import divide_films
 from .holdings import Holdings, Item, Kind
@@ -204,7 +205,7 @@ class _Search:
 
     def _judge_store(self, path: Path) -> None:
         names = self._names
-        found = [s == names.subject for s, _, _, _ in _videos(path, Holdings(names))]
+        found = [each.subject == names.subject for each in _videos(path, Holdings(names))]
         if any(found):
             is_part = _is_part(path)
             what = f"rewrite without {sum(found)} of {len(found)} videos"
@@ -285,14 +286,14 @@ def _learn_from_stores(paths: Iterable[Path], holdings: Holdings) -> None:
     for path in paths:
         if not _starts_with(path, _HDF5_MAGIC):
             continue
-        for subject, video_id, source, kind in _videos(path, holdings):
-            if subject != names.subject:
-                others |= {video_id, source}
+        for video in _videos(path, holdings):
+            if video.subject != names.subject:
+                others |= {video.id, video.source}
                 continue
-            if kind == "video":
-                names.add_film(video_id, source)
+            if video.kind == "video":
+                names.add_film(video.id, video.source, video.digest)
             else:
-                names.add(video_id, source)
+                names.add(video.id, video.source)
             names.fingerprints |= _fingerprint(path)
     names.contest(others)
 
@@ -303,8 +304,18 @@ def _fingerprint(path: Path) -> set[str]:
     return set() if found is None else {str(found)}
 
 
-def _videos(path: Path, holdings: Holdings) -> Iterator[tuple[str, str, str, str]]:
-    """Subject, id, source and kind of every video in a store or part; of other HDF5 files none."""
+class _Video(NamedTuple):
+    """What a store says of a video; texts, empty where it does not say."""
+
+    id: str
+    subject: str
+    source: str
+    kind: str
+    digest: str
+
+
+def _videos(path: Path, holdings: Holdings) -> Iterator[_Video]:
+    """Yield every video of a store or part; none of other HDF5 files."""
     try:
         with h5py.File(path, "r") as file:
             groups = {}
@@ -313,12 +324,20 @@ def _videos(path: Path, holdings: Holdings) -> Iterator[tuple[str, str, str, str
             elif isinstance(file.get("video"), h5py.Group):
                 groups = {str(file["video"].attrs.get("id", "")): file["video"]}
             for video_id, group in groups.items():
-                subject, source, kind = (
-                    str(group.attrs.get(name, "")) for name in ("subject", "source", "kind")
+                subject, source, kind, notes = (
+                    str(group.attrs.get(name, ""))
+                    for name in ("subject", "source", "kind", "notes")
                 )
-                yield subject, video_id, source, kind
+                yield _Video(video_id, subject, source, kind, _file_digest(notes))
     except (OSError, KeyError, RuntimeError) as error:
         holdings.unreadable.append(f"{path}: no HDF5 that can be read ({error})")
+
+
+def _file_digest(notes: str) -> str:
+    try:
+        return str(json.loads(notes).get(FILE_DIGEST, ""))
+    except (ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def _kind_of_table(path: Path) -> Kind:

@@ -91,7 +91,11 @@ def read_journal(roots: Sequence[Path], subject: str) -> Journal | None:
         about: dict[str, Any] = json.loads(first)
         names = Names(
             about["subject"],
-            **{key: about.get(key, ()) for key in Names(subject).document() if key != "subject"},
+            **{
+                key: about[key]
+                for key in Names(subject).document()
+                if key in {*about} - {"subject"}
+            },
         )
         # A last line without its end was cut off: its item was not begun.
         done = [_item(json.loads(line)) for line in rest[:-1]]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 _LONG = 8
@@ -28,6 +28,8 @@ class Names:
     contested : set of str
         Those of `films` that other people's films do have: they prove nothing any more and are
         in `films` alone.
+    digests : dict of str to set of str
+        Of the subject's films by the names of their files, where a store knows them.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Names:
         fingerprints: Iterable[str] = (),
         films: Iterable[str] = (),
         contested: Iterable[str] = (),
+        digests: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self.subject = subject
         self.fingerprints = {*fingerprints}
@@ -46,6 +49,7 @@ class Names:
         self.uuids = {*uuids}
         self.films = {*films}
         self.contested = {*contested}
+        self.digests = {file: {*each} for file, each in (digests or {}).items()}
 
     def add(self, session: str, uuid: str) -> None:
         """Learn of a session."""
@@ -53,8 +57,10 @@ class Names:
         if uuid:
             self.uuids.add(uuid)
 
-    def add_film(self, video_id: str, file: str) -> None:
-        """Learn of a film."""
+    def add_film(self, video_id: str, file: str, digest: str = "") -> None:
+        """Learn of a film; its digest is empty where it is not known."""
+        if digest:
+            self.digests.setdefault(file, set()).add(digest)
         self.films |= {name for name in (video_id, file) if name}
         self.add(video_id, file)
         self.contest(self.contested)
@@ -128,6 +134,7 @@ class Names:
             "fingerprints": sorted(self.fingerprints),
             "films": sorted(self.films),
             "contested": sorted(self.contested),
+            "digests": {file: sorted(each) for file, each in self.digests.items()},
         }
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from annotation.labels import load_labels
 from calibration.registration import undistort_color_px
+from capture.digest import digest_file
 from capture.simulation.scene import SubjectScene
 from mavfer.build_cli import main
 from mavfer.landmarks import ANCHORS
@@ -309,6 +310,7 @@ def test_a_film_becomes_a_store_and_frames_without_face_keep_their_row(
     assert summary["videos"]["film"]["face_percent"] == 80
     store = open_store(tmp_path / "s.h5")
     assert store.rate_hz is None
+    assert store.videos["film"].notes["file_digest"] == digest_file(film)
     assert store.modalities == ("color",)
     valid = store.valid("film")["face"]
     assert valid.tolist() == [True] * 16 + [False] * 4

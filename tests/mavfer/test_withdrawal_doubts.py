@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from capture.digest import digest_file
 from capture.session import create_session
 from mavfer import open_store
 from mavfer.cli import main
@@ -40,8 +41,8 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def film_store(path: Path, subject: str, name: str = "a") -> None:
-    film: dict[str, object] = {"kind": "video", "source": f"{name}.mp4"}
+def film_store(path: Path, subject: str, name: str = "a", **notes: str) -> None:
+    film: dict[str, object] = {"kind": "video", "source": f"{name}.mp4", "notes": notes}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_store(path, [entry(name, subject, 3, 1, **film)], layout=LAYOUT, splits=SPLITS)
 
@@ -82,6 +83,26 @@ def test_a_film_whose_name_anothers_store_has_too_is_told_and_left(tmp_path: Pat
     assert left.unreadable == [f"{film}: {told}"]
     assert left.mentions == [labels]
     assert list(open_store(tmp_path / "two.h5").videos) == ["a"]
+
+
+@pytest.mark.parametrize("table", ["", f"video,subject\na,{OTHER}\n"])
+def test_a_film_is_known_by_its_digest(tmp_path: Path, table: str) -> None:
+    film = write(tmp_path / "one" / "a.mp4", "pictures")
+    film_store(tmp_path / "one.h5", SUBJECT, file_digest=digest_file(film))
+    other = write(tmp_path / "two" / "a.mp4", "of somebody else")
+    write(tmp_path / "one" / "videos.csv", table)
+    left = withdraw(SUBJECT, [tmp_path]).left
+    assert film.exists() == bool(table)  # two that contradict each other prove nothing
+    assert other.exists()
+    doubtful = {line.partition(": ")[0] for line in left.unreadable}
+    assert doubtful == {str(other), *([str(film)] if table else [])}
+
+
+def test_one_film_of_another_digest_is_told_and_left(tmp_path: Path) -> None:
+    film_store(tmp_path / "one.h5", SUBJECT, file_digest="0" * 128)
+    film = write(tmp_path / "a.mp4", "pictures")
+    assert len(withdraw(SUBJECT, [tmp_path]).left.unreadable) == 1
+    assert film.exists()
 
 
 def test_folders_that_cannot_be_read_are_told(
