@@ -13,8 +13,10 @@ from pathlib import Path
 from capture.terminal import OnProgress
 
 from .division import Division
+from .errors import DatasetError
 from .jobs import JOB_KINDS, Job, JobKind, JobResult
-from .work_folder import SourceFolder
+from .part import is_stored
+from .work_folder import SourceFolder, is_whole
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +52,7 @@ class BuildGraph:
     Parameters
     ----------
     folders : sequence of SourceFolder
-        Of the sources, in their order; what is finished in them is not done again.
+        Of the sources, in their order; what is finished in them, and whole, is not done again.
     on_progress : callable, optional
         Called with rows done and rows expected; faces and crops of a row count half each, sources
         not opened yet as much as the others.
@@ -75,13 +77,13 @@ class BuildGraph:
         self.errors: dict[int, str] = {}
         self.cpu_s: list[dict[str, float]] = [{} for _ in folders]
         self.n_reused = 0
-        self._n_to_build = sum(not folder.part.exists() for folder in folders)
-        for source, folder in enumerate(folders):
-            if not folder.part.exists():
-                if folder.division.exists():
-                    self._opened(source)
-                else:
-                    self._push("open", source)
+        to_build = [source for source, folder in enumerate(folders) if not is_stored(folder)]
+        self._n_to_build = len(to_build)
+        for source in to_build:
+            try:
+                self._opened(source)
+            except DatasetError:
+                self._push("open", source)
 
     def next_job(self) -> Job | None:
         """Take the next job that can be done now; None if there is none at the moment."""
@@ -173,4 +175,4 @@ class BuildGraph:
 
 
 def _missing(files: Iterable[Path]) -> set[int]:
-    return {number for number, file in enumerate(files) if not file.exists()}
+    return {number for number, file in enumerate(files) if not is_whole(file)}

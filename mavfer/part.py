@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from calibration.rig import RigCalibration
 
 from .errors import DatasetError
@@ -147,6 +149,16 @@ class PartReport:
     damage: tuple[str, ...] = ()
     cpu_s: float = 0.0
     error: str | None = None
+
+
+def is_stored(folder: SourceFolder) -> bool:
+    """Tell whether a source has become a part with its report, neither damaged since."""
+    try:
+        load_report(folder, folder.part)
+        with h5py.File(folder.part, "r") as file:
+            return "content_sha256" in file["video"].attrs
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError):
+        return False  # not there, or nothing that it could have been written as
 
 
 def load_report(folder: SourceFolder, path: Path) -> PartReport:

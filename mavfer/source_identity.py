@@ -88,7 +88,7 @@ def _software_digest() -> str:
     """Hash of the code that work is done with: an update never goes on with older work."""
     digest = hashlib.sha256()
     here = Path(__file__).resolve().parent
-    for package in ("mavfer", "calibration", "capture"):
+    for package in ("mavfer", "annotation", "calibration", "capture"):
         for path in sorted((here.parent / package).glob("*.py")):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()

@@ -117,6 +117,11 @@ def finished_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_whole(path: Path) -> bool:
+    """Tell whether a file of `save_arrays` is there and not cut off; reads its end only."""
+    return zipfile.is_zipfile(path)
+
+
 def save_arrays(path: Path, arrays: Arrays) -> None:
     """Write arrays to `path` (npz)."""
     require_free_space(path.parent, sum(a.nbytes for a in arrays.values()) + _SPARE_BYTES)
@@ -130,12 +135,14 @@ def load_arrays(path: Path, *names: str) -> dict[str, NDArray[Any]]:
     Raises
     ------
     DatasetError
-        Damaged.
+        Missing or damaged; then it is removed, so that the next build makes it anew.
     """
+    anew = "run the same command again: this piece alone is made anew"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             return {name: file[name] for name in names or file.files}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DatasetError(
-            f"{path} is damaged ({error})", remedy=f"delete {path.parent} and run again"
-        ) from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        path.unlink(missing_ok=True)
+        raise DatasetError(f"{path} was damaged ({error})", remedy=anew) from error
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} is missing", remedy=anew) from error

@@ -248,6 +248,67 @@ def test_another_plan_begins_anew_and_another_build_is_kept_out(files, plan, tmp
     assert again.parts[1].error is not None
 
 
+@pytest.fixture(scope="module")
+def left_behind(files, plan, tmp_path_factory) -> Path:
+    """The output of a build that failed by another source: one is finished beside it."""
+    path = tmp_path_factory.mktemp("left") / "store.h5"
+    with pytest.raises(SourcesFailedError):
+        build_store(path, [files[0], SourceFile(path.parent / "no-session")], plan)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("report.json", "cut off"),
+        ("report.json", "garbage"),
+        ("part.h5", "cut off"),
+        ("part.h5", "garbage"),
+        ("division.npz", "empty"),
+        ("division.npz", "cut off"),
+        ("faces-00001.npz", "cut off"),
+    ],
+)
+def test_damaged_work_is_done_again(
+    left_behind, files, plan, tmp_path, name: str, damage: str
+) -> None:
+    path = tmp_path / "store.h5"
+    (work,) = left_behind.parent.glob(".*.parts")
+    shutil.copytree(work, tmp_path / work.name)
+    (part,) = tmp_path.glob("*/*/part.h5")
+    damaged = part.with_name(name)
+    whole = damaged.read_bytes()
+    if name.endswith(".npz"):
+        part.unlink()
+    damaged.write_bytes({"empty": b"", "cut off": whole[:-9], "garbage": b"\xff" * 999}[damage])
+    report = build_store(path, files[:1], plan)
+    assert report.parts[0].n_frames == 18
+    with h5py.File(path) as store:
+        made_of = store["videos"][files[0].id].attrs["content_sha256"]
+    with h5py.File(next(work.glob("*/part.h5"))) as undamaged:
+        assert made_of == undamaged["video"].attrs["content_sha256"]
+    assert [p.name for p in tmp_path.iterdir()] == ["store.h5"]
+
+
+def test_work_damaged_in_the_middle_is_one_error_then_done_again(
+    left_behind, files, plan, tmp_path
+) -> None:
+    (work,) = left_behind.parent.glob(".*.parts")
+    shutil.copytree(work, tmp_path / work.name)
+    (part,) = tmp_path.glob("*/*/part.h5")
+    part.unlink()
+    faces = part.with_name("faces-00001.npz")
+    content = bytearray(faces.read_bytes())
+    content[len(content) // 2] ^= 1
+    faces.write_bytes(content)
+    path = tmp_path / "store.h5"
+    with pytest.raises(
+        SourcesFailedError, match=r"faces-00001\.npz (was damaged|is missing).*anew"
+    ):
+        build_store(path, files[:1], plan)
+    assert build_store(path, files[:1], plan).parts[0].n_frames == 18
+
+
 def test_work_finished_before_a_consent_ended_is_not_used_after(laboratory, plan, tmp_path) -> None:
     session = tmp_path / laboratory.sessions[0].name
     shutil.copytree(laboratory.sessions[0], session)
