@@ -1,6 +1,7 @@
 """Where the pieces of a build run: in this process, in processes of its own, or on a cluster."""
 
 import multiprocessing
+import threading
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -10,7 +11,7 @@ from .errors import DatasetError
 from .jobs import JobCall, JobResult, run_job, warm_up
 from .worker_process import prepare_worker
 
-_CONNECT_S = 10
+_CONNECT_S = 5
 
 
 class WorkerLostError(Exception):
@@ -124,16 +125,12 @@ class DaskExecutor:
     def __init__(self, address: str) -> None:
         self._address = address
         try:
-            from distributed import Client
-        except ImportError as error:
-            raise DatasetError(
-                "Dask is not installed", remedy="pip install 'mavfer[dask]', on every worker too"
-            ) from error
-        try:
-            self._client: Any = Client(address, timeout=_CONNECT_S, set_as_default=False)
+            self._client: Any = _connect(address)
             self.n_parallel = sum(self._client.nthreads().values())
             self._pool: Any = self._client.get_executor(pure=False, retries=0)
-        except (OSError, ValueError) as error:
+        except DatasetError:
+            raise
+        except Exception as error:
             raise DatasetError(
                 f"no Dask scheduler answers at {address} ({error})",
                 remedy="start one (dask scheduler) and workers (dask worker ADDRESS --nthreads 1)",
@@ -168,6 +165,30 @@ class DaskExecutor:
         """Drop what waits."""
         self._pool.shutdown(wait=False)
         self._client.close(timeout=_CONNECT_S)
+
+
+def _connect(address: str) -> Any:
+    """Return a client of a scheduler, or raise whatever Dask makes of what answers there."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise DatasetError(
+            "Dask is not installed", remedy="pip install 'mavfer[dask]', on every worker too"
+        ) from error
+    client: Future[Any] = Future()
+
+    def connect() -> None:
+        try:
+            client.set_result(Client(address, timeout=_CONNECT_S, set_as_default=False))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            client.set_exception(error)
+
+    # Dask waits for ever for the greeting of what is no scheduler: the dashboard's port, say.
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        return client.result(timeout=2 * _CONNECT_S)
+    except TimeoutError as error:
+        raise OSError(str(error) or "what listens there does not speak as one") from error
 
 
 def open_executor(*, workers: int, scheduler: str | None) -> Executor:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from mavfer.build_cli import main
+from mavfer.errors import DatasetError
+from mavfer.executors import open_executor
 from mavfer.store import open_store
 
 distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
@@ -94,6 +97,16 @@ def test_a_cluster_builds_the_same_store_though_a_worker_is_killed(
     assert workers[0].wait(timeout=DEADLINE_S) == -signal.SIGKILL
     assert json.loads(capsys.readouterr().out)["failed"] == {}
     assert open_store(here).fingerprint == open_store(there).fingerprint
+
+
+@pytest.mark.parametrize("address", ["", "foo://bar", "tcp://", "tls://127.0.0.1:9", "silent"])
+def test_whatever_is_no_scheduler_is_one_error(monkeypatch, address: str) -> None:
+    monkeypatch.setattr("mavfer.executors._CONNECT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        if address == "silent":
+            address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(DatasetError, match="no Dask scheduler answers at"):
+            open_executor(workers=1, scheduler=address)
 
 
 def test_no_scheduler_and_contradictory_options_are_named(laboratory, tmp_path, capsys) -> None:
