@@ -319,10 +319,9 @@ def _eye_distance_px(T_crop_color: NDArray[np.float64], crop_px: int) -> float:
 
 def _light(rig: Mapping[str, Any]) -> dict[str, str]:
     """Return the light of a simulated scene, which its rig names; nobody measured a real one's."""
-    scenes = [
-        rig.get("scene"),
-        *(s.get("options") for s in rig.get("sensor", ()) if isinstance(s, Mapping)),
-    ]
+    sensors = rig.get("sensor")
+    listed = sensors if isinstance(sensors, list | tuple) else ()
+    scenes = [rig.get("scene"), *(s.get("options") for s in listed if isinstance(s, Mapping))]
     named = [scene.get("light") for scene in scenes if isinstance(scene, Mapping)]
     told = {light for light in named if isinstance(light, str)}
     return {"light": told.pop()} if len(told) == 1 else {}

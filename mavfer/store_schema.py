@@ -35,8 +35,8 @@ REASONS = ("", "no frame", "unreadable", "no face", "implausible", "another pers
 """Meaning of the values of ``reason``: why no face was found in a row; the first: one was.
 
 no frame: the color stream has a gap there; unreadable: its frame is damaged; no face: no detector
-answered; implausible: one did, but the landmarks contradict its box or the depth; another person:
-the only face is not the subject's.
+answered; implausible: one did, but the landmarks contradict its box or the depth, or given ones
+cannot be a face of the image; another person: the only face is not the subject's.
 """
 (
     FOUND,

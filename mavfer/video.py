@@ -11,6 +11,8 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
+from annotation.strict_csv import MAX_TIME_S
+
 from .errors import DatasetError
 from .moments import match_moments
 
@@ -46,7 +48,7 @@ class VideoFile:
         Raises
         ------
         DatasetError
-            Missing, no video, no timestamps or damaged.
+            Missing, no video, no timestamps, times that span days, or damaged.
         """
         self.path = path
         pts, time_base = _timestamps(path)
@@ -140,6 +142,12 @@ def _timestamps(path: Path) -> tuple[list[int], Fraction]:
         raise DatasetError(
             f"{path} has no frame times",
             remedy="put it into a container that has them (ffmpeg -i in.h264 -r 25 out.mp4)",
+        )
+    span_s = float((max(pts) - min(pts)) * time_base)
+    if span_s > MAX_TIME_S:
+        raise DatasetError(
+            f"{path}: its frame times span {span_s:.0f} s, expected at most {MAX_TIME_S:.0f} s",
+            remedy="repair its timestamps, or re-encode it",
         )
     # Containers count the duration from their zero or from the first frame.
     seen_s = float((max(pts) - min(min(pts), 0)) * time_base)

@@ -13,17 +13,30 @@ from annotation.afew_va import N_LANDMARKS, AfewVaVideo, load_afew_va
 from capture.digest import digest_file
 
 from .crops import crop_color
+from .face_detector import face_box
 from .face_identity import Descriptor
 from .faces import FaceTracker
 from .frame_folder import FrameFolder
 from .landmarks import LandmarkCount
 from .sources import FaceTrack
-from .store_schema import FACE_GIVEN, FACE_IN_COLOR, FILE_DIGEST, FOUND, NO_DETECTION, VideoKind
+from .store_schema import (
+    FACE_GIVEN,
+    FACE_IN_COLOR,
+    FILE_DIGEST,
+    FOUND,
+    IMPLAUSIBLE,
+    NO_DETECTION,
+    VideoKind,
+)
 from .store_writer import FrameCrops
 from .video import VideoFile
 
 _SEGMENT_ROWS = 512
 """Several seconds at 25 Hz: a segment starts decoding at the key frame before it."""
+_LEAST_FACE_PX, _FURTHEST_PX = 8.0, 1e5
+_LEAST_WIDTH = 0.1
+_PLAUSIBLE_SIZE = (0.3, 3.0)
+"""Size of the face by eyes and nose, relative to that by all points: a profile is no doubt."""
 
 
 class VideoSource:
@@ -109,16 +122,33 @@ class VideoSource:
         landmarks_px: NDArray[np.float64],
     ) -> FaceTrack:
         place = {int(number): i for i, number in enumerate(given.frame)}
+        size_px = next((image.shape[1::-1] for _, image in self._video.frames(rows)), (0, 0))
         for at, number in enumerate(self._video.frame[rows.start : rows.stop].tolist()):
             if number < 0:
                 continue
             track.reason[at] = NO_DETECTION
             points = landmarks_px[place[number]] if number in place else None
-            if points is not None and np.isfinite(points).all():
-                track.landmarks_px[at] = points
-                track.face_source[at], track.reason[at] = FACE_GIVEN, FOUND
-                track.confidence[at] = 1.0
+            if points is None or not np.isfinite(points).all():
+                continue
+            if not _is_face(points, size_px):
+                track.reason[at] = IMPLAUSIBLE
+                continue
+            track.landmarks_px[at] = points
+            track.face_source[at], track.reason[at] = FACE_GIVEN, FOUND
+            track.confidence[at] = 1.0
         return track
+
+
+def _is_face(points_px: NDArray[np.float64], size_px: tuple[int, ...]) -> bool:
+    """Tell whether given landmarks (68, 2) can be a face in an image of (width, height) pixels."""
+    inside = ((points_px >= -0.5) & (points_px < np.array(size_px) - 0.5)).all(axis=1)
+    if inside.mean() < 0.5 or np.abs(points_px).max() > _FURTHEST_PX:
+        return False
+    short_px, long_px = np.sort(np.ptp(points_px, axis=0))
+    if long_px < _LEAST_FACE_PX or short_px < _LEAST_WIDTH * long_px:
+        return False
+    share = face_box(points_px, 68).side_px / long_px
+    return bool(_PLAUSIBLE_SIZE[0] < share < _PLAUSIBLE_SIZE[1])
 
 
 def _brightness(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -82,3 +82,9 @@ def test_a_damaged_tail_is_an_error_not_a_short_video(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DatasetError, match=r"v\.mkv breaks off"):
         list(VideoFile(path, rate_hz=None).frames())
+
+
+def test_times_that_span_days_are_refused(tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mkv", [0, 40, 200_000_000])
+    with pytest.raises(DatasetError, match=r"v\.mkv: its frame times span 200000 s"):
+        VideoFile(tmp_path / "v.mkv", rate_hz=None)
