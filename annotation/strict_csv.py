@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ class Row:
         text = self.cells[index].strip()
         if not text:
             raise AnnotationError(f"{self.place}: the {what} is empty")
+        if has_control(text):
+            raise AnnotationError(f"{self.place}: the {what} is {text[:40]!r}, expected letters")
         return text
 
     def time_ns(self, index: int) -> int:
@@ -69,6 +72,11 @@ class Row:
                 remedy="leave a missing rating's row out: gaps are interpolated",
             )
         return value
+
+
+def has_control(text: str) -> bool:
+    """Tell whether a name has characters that nobody can see, such as NUL or a line's end."""
+    return any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def read_text(path: Path, *, expected: str = "a CSV file") -> str:

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from capture.files import atomic_output
 
 from .errors import AnnotationError
-from .strict_csv import MAX_TIME_S, NS_PER_S, Row, format_time_s, read_text, split_comments
+from .strict_csv import (
+    MAX_TIME_S,
+    NS_PER_S,
+    Row,
+    format_time_s,
+    has_control,
+    read_text,
+    split_comments,
+)
 from .trace import DIMENSIONS, Dimension, Trace
 
 Layout = Literal["recola", "muse"]
@@ -157,6 +165,8 @@ def _raters(header: Sequence[str], place: str) -> tuple[str, ...]:
     for k, name in enumerate(raters):
         if not name:
             raise AnnotationError(f"{place}: column {k + 2} has no name, expected a rater")
+        if has_control(name):
+            raise AnnotationError(f"{place}: column {k + 2} is {name[:40]!r}, expected a rater")
         if name in raters[:k]:
             raise AnnotationError(f"{place}: rater {name[:40]!r} has two columns")
     return raters

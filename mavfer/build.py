@@ -1,6 +1,5 @@
 """Building a clip store: every source to a part, then all parts to one file."""
 
-import logging
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from capture.files import check_output
 from capture.terminal import OnProgress
 
-from .build_checks import check_sources, require_labels, unlabelled
+from .build_checks import check_sources, known_subjects, require_labels, unlabelled
 from .errors import DatasetError
 from .executors import WorkerLostError, open_executor
 from .graph import BuildGraph
@@ -21,11 +20,9 @@ from .jobs import JOB_KINDS, Job, JobCall, JobResult
 from .labelling import Labelling
 from .part import BuildPlan, PartReport, SourceFile, load_report
 from .source_identity import source_identity
-from .splits import assign_splits
+from .splits import assign_left
 from .store_assembly import assemble_store
 from .work_folder import SourceFolder, remove_work, source_folder, work_folder
-
-logger = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 3
 
@@ -102,7 +99,8 @@ def build_store(
     SourcesFailedError
         A source failed and `skip_bad` is false, or all did.
     DatasetError
-        Too few subjects for the splits, two sources of one id, or no scheduler.
+        Too few subjects for the splits, two sources of one id, labels about no moment of any
+        source, or no scheduler.
     OutputExistsError
         `path` exists and `overwrite` is false; checked before any work.
     """
@@ -127,14 +125,12 @@ def build_store(
         good = [i for i, report in enumerate(reports) if report.error is None]
         if not good or (len(good) < len(reports) and not skip_bad):
             raise SourcesFailedError(reports)
-        _warn_of_lag([reports[i] for i in good], plan.labelling)
-        subjects = {reports[i].subject for i in good}
-        split = plan.split.among(subjects) if skip_bad else plan.split
+        left, (known, _) = {reports[i].subject for i in good}, known_subjects(sources)
         assemble_store(
             path,
             [folders[i].part for i in good],
             layout=plan.layout,
-            splits=assign_splits(subjects, split),
+            splits=assign_left(left, known, plan.split),
             provenance={**plan.provenance, "options": _options(plan)},
             overwrite=overwrite,
         )
@@ -190,17 +186,6 @@ def _run(
                 graph.finish(result)
     finally:
         executor.close(wait=bool(running))  # else they end while the store is put together
-
-
-def _warn_of_lag(reports: Sequence[PartReport], labelling: Labelling) -> None:
-    """Tell when no row has a label although there are some: they end before the lag is over."""
-    gold = {} if labelling.gold is None else labelling.gold.sessions
-    known = any(len(gold[report.id]) for report in reports if report.id in gold)
-    if labelling.lag_ns and known and not any(report.n_labelled for report in reports):
-        logger.warning(
-            "no row has a label: with a lag of %g s none of the labels is about the videos",
-            labelling.lag_ns / 1e9,
-        )
 
 
 def _options(plan: BuildPlan) -> dict[str, Any]:

@@ -29,6 +29,11 @@ def check_outputs(args: argparse.Namespace) -> None:
     check_not_input(outputs, [args.calibration, args.labels, *args.raters, *args.video])
     if args.preview is not None and args.preview.resolve() == args.output.resolve():
         raise DatasetError("--preview names the store itself", remedy="choose another file")
+    if films := [path for path in args.sessions if path.is_file()]:
+        raise DatasetError(
+            f"{films[0]} is a file, expected the folder of a session",
+            remedy="films are named after --video",
+        )
     check_not_within(outputs, session_folders(args.sessions))
 
 

@@ -22,6 +22,15 @@ def has_frames(folder: Path) -> bool:
     return folder.is_dir() and any(_number(path) is not None for path in folder.iterdir())
 
 
+def check_frame_rate(frame_rate_hz: float) -> None:
+    """Refuse what cannot be the frames a second of a video."""
+    if not 0 < frame_rate_hz <= _MAX_RATE_HZ:
+        raise DatasetError(
+            f"{frame_rate_hz:g} frames a second: expected more than 0, at most {_MAX_RATE_HZ:g}",
+            remedy="pass another --frame-rate-hz",
+        )
+
+
 class FrameFolder:
     """The frames of one folder, with the rows asked of it; read as a `VideoFile` is.
 
@@ -53,8 +62,7 @@ class FrameFolder:
         DatasetError
             No numbered image, or two with one number.
         """
-        if not 0 < frame_rate_hz <= _MAX_RATE_HZ:
-            raise DatasetError(f"{frame_rate_hz:g} frames a second: expected 0 to {_MAX_RATE_HZ:g}")
+        check_frame_rate(frame_rate_hz)
         self.path = path
         self.native_rate_hz = frame_rate_hz
         by_number: dict[int, Path] = {}

@@ -1,6 +1,7 @@
 """Subject-disjoint splits: nobody is seen both in training and in testing."""
 
 import hashlib
+import logging
 import math
 import unicodedata
 from collections.abc import Collection, Mapping
@@ -8,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .errors import DatasetError
+
+logger = logging.getLogger(__name__)
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -52,12 +55,6 @@ class SplitPlan:
         """Whether subjects were named outright."""
         return bool(self.validation or self.test)
 
-    def among(self, subjects: Collection[str]) -> "SplitPlan":
-        """Return the plan for those of its subjects who are left."""
-        return replace(
-            self, validation=self.validation & set(subjects), test=self.test & set(subjects)
-        )
-
 
 def assign_splits(subjects: Collection[str], plan: SplitPlan) -> dict[str, Split]:
     """Deal every subject to one split, independent of the order of `subjects`.
@@ -76,7 +73,7 @@ def assign_splits(subjects: Collection[str], plan: SplitPlan) -> dict[str, Split
         that differ in nothing but case and space.
     """
     distinct = set(subjects)
-    _check_names(distinct)
+    check_names(distinct)
     if plan.explicit:
         return _assign_named(distinct, plan)
     wanted = [name for name, share in zip(SPLITS, plan.fractions, strict=True) if share > 0]
@@ -96,6 +93,28 @@ def assign_splits(subjects: Collection[str], plan: SplitPlan) -> dict[str, Split
         for _ in range(counts[name]):
             assigned[ordered[len(assigned)]] = name
     return assigned
+
+
+def assign_left(left: Collection[str], known: Collection[str], plan: SplitPlan) -> dict[str, Split]:
+    """Deal those who are left of all `known` as if everybody were: who comes back moves nobody.
+
+    A split that was dealt to nobody who is left is filled by dealing anew, and the log says so;
+    one whose subjects were named stays empty.
+    """
+    check_names({*left, *known})
+    if plan.explicit:
+        named = replace(plan, validation=plan.validation & {*left}, test=plan.test & {*left})
+        return _assign_named({*left}, named)
+    dealt = assign_splits({*left, *known}, plan)
+    kept = {subject: dealt[subject] for subject in left}
+    empty = [name for name in SPLITS if name in {*dealt.values()} - {*kept.values()}]
+    if not empty:
+        return kept
+    logger.warning(
+        "nobody of %s is left: subjects are dealt anew, not as in a store of all sources",
+        ", ".join(empty),
+    )
+    return assign_splits(left, plan)
 
 
 def _assign_named(subjects: set[str], plan: SplitPlan) -> dict[str, Split]:
@@ -118,16 +137,20 @@ def _assign_named(subjects: set[str], plan: SplitPlan) -> dict[str, Split]:
     }
 
 
-def _check_names(subjects: Collection[str]) -> None:
+def check_names(subjects: Collection[str]) -> None:
     """Refuse two spellings of what may be one person, who would be on both sides of a split."""
     spelled: dict[str, str] = {}
     for subject in sorted(subjects):
-        key = "".join(unicodedata.normalize("NFKC", subject).split()).casefold()
-        if (other := spelled.setdefault(key, subject)) != subject:
+        if (other := spelled.setdefault(folded(subject), subject)) != subject:
             raise DatasetError(
                 f"subjects {other!r} and {subject!r} differ in nothing but case or space",
                 remedy="write one person's name one way, and other people's names apart",
             )
+
+
+def folded(name: str) -> str:
+    """Return what two spellings of one name have in common: all but case and space."""
+    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 def _whole_shares(n_subjects: int, fractions: tuple[float, float, float]) -> Mapping[Split, int]:

@@ -235,8 +235,8 @@ def _plan(corpus: "Corpus", args: argparse.Namespace) -> "tuple[list[SourceFile]
             compression=args.compression,
         ),
         split=split,
-        # who is meant is told by the landmarks that come with the corpus
-        identity=not all(source.landmarks for source in sources),
+        # who is meant is told by the landmarks that come with the corpus, where they are used
+        identity=args.landmarks != 68 or not all(source.landmarks for source in sources),
         labelling=Labelling(
             gold=corpus.gold,
             raters=corpus.raters,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DatasetError
-from ..frame_folder import has_frames
+from ..frame_folder import check_frame_rate, has_frames
 from ..splits import Split
 from .corpus import VIDEO_SUFFIXES, Corpus, CorpusVideo, natural_order, require_folder, require_utf8
 
@@ -33,9 +33,10 @@ def read_afew(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
     Raises
     ------
     DatasetError
-        No split's folder, no clip, an unknown emotion, or two clips of one name.
+        No split's folder, no clip, an unknown emotion, two clips of one name, or no frame rate.
     """
     require_folder(root)
+    check_frame_rate(frame_rate_hz)
     folders = {p.name.lower(): p for p in root.iterdir() if p.is_dir()}
     found = {split: folders[name] for name, split in _SPLITS.items() if name in folders}
     if not found:
@@ -49,14 +50,14 @@ def read_afew(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
     for split, folder in found.items():
         for path, category in _unrated_clips(folder) if split == "test" else _clips(folder):
             require_utf8(path)
-            name = path.stem if path.is_file() else path.name
+            name = path.name if path.is_dir() else path.stem
             if name in splits:
                 raise DatasetError(
                     f"two clips are called {name}: the second is {path}",
                     remedy="rename or remove one: ids must be unique in a store",
                 )
             splits[name] = split
-            rate = None if path.is_file() else frame_rate_hz
+            rate = frame_rate_hz if path.is_dir() else None
             videos.append(CorpusVideo(name, path, subject=name, frame_rate_hz=rate))
             if category:
                 categories[name] = category

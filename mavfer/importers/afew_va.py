@@ -16,8 +16,17 @@ from annotation.labels import Labels, SessionLabels
 from annotation.raters_csv import RAW_SCALE
 
 from ..errors import DatasetError
-from ..frame_folder import FrameFolder, has_frames
-from .corpus import Corpus, CorpusVideo, in_range, natural_order, require_folder, require_utf8
+from ..frame_folder import FrameFolder, check_frame_rate, has_frames
+from ..splits import folded
+from .corpus import (
+    Corpus,
+    CorpusVideo,
+    files_below,
+    in_range,
+    natural_order,
+    require_folder,
+    require_utf8,
+)
 
 FRAME_RATE_HZ = 25.0
 _MAX_NAME = 100
@@ -39,7 +48,12 @@ def read_afew_va(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
         A JSON file that is none of AFEW-VA's.
     """
     require_folder(root)
-    files = [p for p in root.rglob("*.json") if p.stem == p.parent.name and has_frames(p.parent)]
+    check_frame_rate(frame_rate_hz)
+    files = [
+        p
+        for p in files_below(root)
+        if p.suffix == ".json" and p.stem == p.parent.name and has_frames(p.parent)
+    ]
     if not files:
         raise DatasetError(
             f"{root} has no folder like 001 with 001.json and frames",
@@ -47,7 +61,9 @@ def read_afew_va(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
         )
     videos: list[CorpusVideo] = []
     gold: dict[str, SessionLabels] = {}
-    n_actors = 0
+    actors: dict[str, str] = {}
+    n_unnamed = 0
+    remarks = []
     for path in sorted(files, key=lambda p: natural_order(p.stem)):
         require_utf8(path)
         name = path.stem
@@ -57,17 +73,20 @@ def read_afew_va(root: Path, *, frame_rate_hz: float = FRAME_RATE_HZ) -> Corpus:
         gold[name] = _labels(rated, path, frame_rate_hz)
         actor = rated.extra.get("actor")
         known = isinstance(actor, str) and actor.strip() != ""
-        n_actors += known
+        n_unnamed += not known
         subject = "_".join(str(actor).split()) if known else name
-        if not subject.isprintable() or len(subject) > _MAX_NAME:
-            raise DatasetError(f"{path}: the actor is {subject[:40]!r}, expected a name")
+        if not subject.isprintable() or len(subject) > _MAX_NAME or {*subject} & {*"/\\"}:
+            raise DatasetError(
+                f"{path}: the actor is {subject[:40]!r}, expected a name",
+                remedy="a name is printable and has neither / nor \\: correct it in the file",
+            )
+        if (first := actors.setdefault(folded(subject), subject)) != subject:
+            remarks.append(f"the actor of {name}, {subject}, is taken for {first}")
+            subject = first
         landmarks = path if rated.landmarks is not None else None
         videos.append(CorpusVideo(name, path.parent, subject, frame_rate_hz, landmarks))
-    remarks = []
-    if n_actors < len(videos):
-        remarks.append(
-            f"{len(videos) - n_actors} clips do not name their actor: each counts as a subject"
-        )
+    if n_unnamed:
+        remarks.append(f"{n_unnamed} clips do not name their actor: each counts as a subject")
     method = "AFEW-VA as published, divided by 10"
     return Corpus(
         "AFEW-VA", tuple(videos), gold=Labels(gold, {"method": method}), remarks=tuple(remarks)

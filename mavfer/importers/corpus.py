@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -15,9 +16,10 @@ from annotation.strict_csv import read_text
 from capture.files import check_not_input, check_not_within
 
 from ..errors import DatasetError
-from ..splits import Split
+from ..splits import Split, check_names
 from ..store_traces import LabelTrace
 
+_Key = TypeVar("_Key")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".wmv", ".flv")
 
 
@@ -71,6 +73,9 @@ class Corpus:
     categories: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_names({video.subject for video in self.videos})
+
 
 def require_folder(root: Path) -> None:
     """Refuse a root that is no folder."""
@@ -100,14 +105,26 @@ def check_not_corpus(output: Path, root: Path, corpus: Corpus) -> None:
         )
 
 
+def paths_below(root: Path) -> list[Path]:
+    """All visible files and folders below `root`, sorted; links are followed, no folder twice."""
+    found: list[Path] = []
+    waiting, seen = [root], {root.resolve()}
+    while waiting:
+        for path in waiting.pop().iterdir():
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():
+                if (place := path.resolve()) in seen:
+                    continue
+                seen.add(place)
+                waiting.append(path)
+            found.append(path)
+    return sorted(found)
+
+
 def files_below(root: Path) -> list[Path]:
-    """All visible files below `root`, sorted."""
-    return sorted(path for path in root.rglob("*") if path.is_file() and is_visible(path, root))
-
-
-def is_visible(path: Path, root: Path) -> bool:
-    """Tell whether nothing below `root` on the way to `path` is hidden; `root` itself may be."""
-    return not any(part.startswith(".") for part in path.relative_to(root).parts)
+    """All visible files below `root`, sorted; links that lead nowhere among them."""
+    return [path for path in paths_below(root) if not path.is_dir()]
 
 
 def videos_named(files: Iterable[Path], pattern: "re.Pattern[str]") -> dict[str, Path]:
@@ -129,6 +146,32 @@ def videos_named(files: Iterable[Path], pattern: "re.Pattern[str]") -> dict[str,
                 )
             found[path.stem] = path
     return found
+
+
+def label_files(files: Iterable[tuple[_Key, Path]]) -> dict[_Key, Path]:
+    """Files by what they are about.
+
+    Raises
+    ------
+    DatasetError
+        Two about the same.
+    """
+    found: dict[_Key, Path] = {}
+    for key, path in files:
+        if key in found:
+            raise DatasetError(
+                f"two files of labels about the same: {found[key]} and {path}",
+                remedy="move one of them out of the corpus' folder",
+            )
+        found[key] = path
+    return found
+
+
+def missing_partitions(names: Iterable[str], partitions: Iterable[str]) -> list[str]:
+    """Remark on the published partitions that none of these recordings is of."""
+    there = tuple(names)
+    missing = [p for p in partitions if not any(name.startswith(p) for name in there)]
+    return [f"no video of the partition {', '.join(missing)}"] if missing else []
 
 
 def require_utf8(path: Path) -> None:

@@ -15,18 +15,20 @@ from typing import cast
 
 from annotation.labels import load_labels
 from annotation.raters_csv import RAW_SCALE
+from annotation.strict_csv import has_control
 from capture.names import check_name
 
+from ..build_checks import some
 from ..errors import DatasetError
-from ..frame_folder import has_frames
+from ..frame_folder import check_frame_rate, has_frames
 from ..labelling import by_session, gold_of, load_ratings
-from ..splits import SPLITS, Split
+from ..splits import SPLITS, Split, folded
 from .corpus import (
     VIDEO_SUFFIXES,
     Corpus,
     CorpusVideo,
-    is_visible,
     natural_order,
+    paths_below,
     require_folder,
     require_utf8,
     table_rows,
@@ -35,6 +37,7 @@ from .label_span import check_spans
 
 TABLE, LABELS, RATERS = "videos.csv", "labels.csv", "raters.csv"
 _COLUMNS = ("video", "subject", "split", "category")
+_MAX_CATEGORY = 100
 
 
 def read_folder(
@@ -53,9 +56,11 @@ def read_folder(
     ------
     DatasetError
         No video, two of one name, a table that names a video that is not there, a subject in
-        two splits, only some subjects with a split.
+        two splits, only some subjects with a split, labels under nearly the name of a video.
     """
     require_folder(root)
+    if frame_rate_hz is not None:
+        check_frame_rate(frame_rate_hz)
     paths = _find_videos(root)
     if not paths:
         raise DatasetError(f"{root} holds no videos", remedy=f"known: {', '.join(VIDEO_SUFFIXES)}")
@@ -80,12 +85,17 @@ def read_folder(
     if gold is None and ratings:
         gold = gold_of(ratings)
     about = {trace.session for trace in ratings} | (set(gold.sessions) if gold else set())
+    _check_label_names(root, about, paths)
     if about and not about & paths.keys():
         raise DatasetError(
             f"the labels in {root} are about none of its videos, only about {sorted(about)[0]}",
             remedy="name the videos' files without ending in the column session",
         )
-    remarks = [] if gold is None else check_spans(gold, videos, whole=False)
+    remarks = _not_read(root)
+    if gold is not None:
+        remarks += check_spans(gold, videos, whole=False)
+        if without := [video.id for video in videos if video.id not in gold]:
+            remarks.append(f"no labels for {some(without)}")
     remarks += [f"no video for the labels of {name}" for name in sorted(about - paths.keys())]
     return Corpus(
         name=root.resolve().name,
@@ -100,21 +110,41 @@ def read_folder(
 
 def _find_videos(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(root.rglob("*")):
-        if not is_visible(path, root):
-            continue
-        is_video = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
+    spelled: dict[str, Path] = {}
+    for path in paths_below(root):
+        is_video = not path.is_dir() and path.suffix.lower() in VIDEO_SUFFIXES
         if not is_video and not has_frames(path):
             continue
         require_utf8(path)
         name = path.stem if is_video else path.name
-        if name in found:
+        if (other := spelled.setdefault(name.casefold(), path)) != path:
             raise DatasetError(
-                f"two videos are called {name}: {found[name]} and {path}",
-                remedy="rename one: ids must be unique in a store",
+                f"two videos are called {name}: {other} and {path}",
+                remedy="rename one: ids must be unique in a store, whatever their case",
             )
         found[name] = path
     return found
+
+
+def _check_label_names(root: Path, about: set[str], videos: dict[str, Path]) -> None:
+    """Refuse labels whose video is there under nearly their name: it would stay unlabelled."""
+    called = {folded(name): name for name in videos if name not in about}
+    for name in sorted(about - videos.keys()):
+        stem = Path(name).stem if Path(name).suffix.lower() in VIDEO_SUFFIXES else name
+        if (meant := called.get(folded(stem))) is not None:
+            raise DatasetError(
+                f"the labels in {root} are about {name}, the video there is called {meant}",
+                remedy="the column session holds the names of the videos' files without ending, "
+                "in the same case",
+            )
+
+
+def _not_read(root: Path) -> list[str]:
+    """Remark on tables whose names say nothing to us: one may be labels under another name."""
+    known = (TABLE, LABELS, RATERS)
+    tables = [p.name for p in root.iterdir() if p.suffix.lower() in (".csv", ".parquet")]
+    strangers = sorted(name for name in tables if name not in known and name[0] != ".")
+    return [f"not read: {some(strangers)}; read are {', '.join(known)}"] if strangers else []
 
 
 def _read_table(path: Path, videos: dict[str, Path]) -> dict[str, dict[str, str]]:
@@ -140,6 +170,12 @@ def _read_table(path: Path, videos: dict[str, Path]) -> dict[str, dict[str, str]
         if row.get("split") and row["split"] not in SPLITS:
             raise DatasetError(
                 f"{path}:{number}: split {row['split']!r}, expected {', '.join(SPLITS)}"
+            )
+        category = row.get("category", "")
+        if len(category) > _MAX_CATEGORY or has_control(category):
+            raise DatasetError(
+                f"{path}:{number}: category {category[:40]!r}, expected a printable word of "
+                f"at most {_MAX_CATEGORY} letters"
             )
         if row.get("subject"):
             check_name(row["subject"], what=f"{path}:{number}: subject")

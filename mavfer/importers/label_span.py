@@ -1,15 +1,13 @@
 """Whether labels can be about their videos at all: a wrong unit of time mislabels every frame."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
-import av
 import numpy as np
-from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from annotation.labels import Labels, SessionLabels
 
+from ..durations import film_s
 from ..errors import DatasetError
 from .corpus import CorpusVideo
 
@@ -38,9 +36,9 @@ def check_spans(gold: Labels, videos: Iterable[CorpusVideo], *, whole: bool) -> 
     """
     remarks = []
     for video in videos:
-        duration_s = _duration_s(video.path) if video.id in gold else None
+        duration_s = film_s(video.path) if video.id in gold else None
         if duration_s is None:
-            continue
+            continue  # images have the times of their numbers, and so have their labels
         known_s = _known_s(gold.sessions[video.id])
         if not len(known_s):
             continue
@@ -68,13 +66,3 @@ def check_spans(gold: Labels, videos: Iterable[CorpusVideo], *, whole: bool) -> 
 def _known_s(labels: SessionLabels) -> NDArray[np.float64]:
     known = np.isfinite(labels.valence) | np.isfinite(labels.arousal)
     return np.asarray(labels.time_ns[known] / 1e9, np.float64)
-
-
-def _duration_s(path: Path) -> float | None:
-    if not path.is_file():
-        return None  # images have the times of their numbers, and so have their labels
-    try:
-        with av.open(str(path)) as container:
-            return None if not container.duration else container.duration / 1e6
-    except (FFmpegError, OSError, ValueError):
-        return None

@@ -31,6 +31,8 @@ from .corpus import (
     files_below,
     in_range,
     joined,
+    label_files,
+    missing_partitions,
     natural_order,
     require_folder,
     videos_named,
@@ -62,11 +64,13 @@ def read_recola(root: Path) -> Corpus:
             remedy="unpack the challenge's videos there (docs/how-to/import-recola.md)",
         )
     names = sorted(videos, key=natural_order)
-    gold_files = {(p.parent.name.lower(), p.stem): p for p in files if _is_in(p, _GOLD, ".arff")}
-    rater_files = {(p.parent.name.lower(), p.stem): p for p in files if _is_in(p, _RATERS, ".csv")}
+    gold_files, rater_files = (
+        label_files(((p.parent.name.lower(), p.stem), p) for p in files if _is_in(p, *place))
+        for place in ((_GOLD, ".arff"), (_RATERS, ".csv"))
+    )
     gold: dict[str, SessionLabels] = {}
     raters: dict[str, tuple[LabelTrace, ...]] = {}
-    remarks = []
+    remarks = missing_partitions(names, _SPLITS)
     for name in names:
         found = {d: gold_files.get((d, name)) for d in DIMENSIONS}
         if None in found.values():
@@ -86,6 +90,8 @@ def read_recola(root: Path) -> Corpus:
         remarks.append(f"no video for the gold standard of {', '.join(orphans)}")
     if not rater_files:
         remarks.append(f"no {_RATERS}: single raters are not stored")
+    elif unrated := [name for name, found_raters in raters.items() if not found_raters]:
+        remarks.append(f"no {_RATERS} of {', '.join(unrated)}")
     labels = Labels(gold, {"method": "gold standard of AVEC 2015/2016 as published"})
     found_videos = tuple(CorpusVideo(name, videos[name], subject=name) for name in names)
     remarks += check_spans(labels, found_videos, whole=True)

@@ -26,6 +26,8 @@ from .corpus import (
     files_below,
     in_range,
     joined,
+    label_files,
+    missing_partitions,
     natural_order,
     require_folder,
     table_rows,
@@ -57,14 +59,17 @@ def read_sewa(root: Path) -> Corpus:
             remedy="unpack the challenge's videos there (docs/how-to/import-sewa.md)",
         )
     names = sorted(videos, key=natural_order)
-    label_files = {
-        p.stem: p for p in files if p.suffix.lower() == ".csv" and p.parent.name.lower() == "labels"
-    }
+    found_labels = label_files(
+        (p.stem, p)
+        for p in files
+        if p.suffix.lower() == ".csv" and p.parent.name.lower() == "labels"
+    )
     gold: dict[str, SessionLabels] = {}
-    remarks = ["liking is not stored: stores hold valence and arousal"]
+    remarks = missing_partitions(names, _SPLITS)
+    remarks.append("liking is not stored: stores hold valence and arousal")
     for name in names:
-        if name in label_files:
-            gold[name] = _read_labels(label_files[name], name)
+        if name in found_labels:
+            gold[name] = _read_labels(found_labels[name], name)
         elif not name.startswith("Test"):
             raise DatasetError(
                 f"{root} has no labels/{name}.csv for {videos[name].name}",
@@ -72,7 +77,7 @@ def read_sewa(root: Path) -> Corpus:
             )
         else:
             remarks.append(f"{name} has no labels, as published")
-    matching = {stem for stem in label_files if _NAME.fullmatch(stem)}
+    matching = {stem for stem in found_labels if _NAME.fullmatch(stem)}
     if orphans := sorted(matching - videos.keys(), key=natural_order):
         remarks.append(f"no video for the labels of {', '.join(orphans)}")
     labels = Labels(gold, {"method": "gold standard of AVEC 2017 as published"})

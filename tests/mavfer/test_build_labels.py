@@ -2,19 +2,29 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from annotation.labels import Labels, SessionLabels
 from annotation.raters_csv import save_traces
 from annotation.trace import Trace
 from mavfer import open_store
+from mavfer.build_checks import check_sources
 from mavfer.build_cli import main
 from mavfer.cli import main as mavfer
+from mavfer.errors import DatasetError
+from mavfer.labelling import Labelling
+from mavfer.part import BuildPlan, SourceFile
+from mavfer.splits import SplitPlan
 from mavfer.store_check import check_store
+from mavfer.store_traces import LabelTrace
+from mavfer.store_writer import StoreLayout
 
 from .conftest import Laboratory
+from .corpora import write_video
 
 SECOND = 1_000_000_000
 
@@ -109,7 +119,6 @@ def test_sources_without_labels_are_named_before_any_work(
     laboratory: Laboratory,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     one, other = (session.name for session in laboratory.sessions[:2])
     labels = tmp_path / "labels.csv"
@@ -120,11 +129,48 @@ def test_sources_without_labels_are_named_before_any_work(
     assert f"no labels for {other}; the labels are about {one} (" in error
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     words = [*map(str, arguments), "--workers", "1", "--skip-bad", "--json", "--quiet"]
-    assert main([*words, "--lag-s", "50"]) == 0
-    assert "no row has a label: with a lag of 50 s" in caplog.text
+    assert main([*words, "--lag-s", "50"]) == 1
+    error = capsys.readouterr().err
+    assert f"no label is about a moment of its source with a lag of 50 s: {one} has" in error
+    assert "labels from 0 to 9 s" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+    assert main([*words, "--lag-s", "0.5"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert list(summary["videos"]) == [one]
     assert f"no labels for {other}" in summary["failed"][str(laboratory.sessions[1])]
+
+
+def test_labels_and_lags_are_held_against_the_sources(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    films = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    for film in films:
+        write_video(film, [np.zeros((32, 48, 3), np.uint8)] * 25)
+    plan = BuildPlan(StoreLayout(("color",)), SplitPlan((1, 0, 0)))
+    sources = [SourceFile(film, is_video=True, subject=film.stem) for film in films]
+
+    def check(spans_s: dict[str, tuple[float, float]], lag_s: float = 0) -> None:
+        sessions = {
+            name: SessionLabels(
+                np.array([first * SECOND, last * SECOND], np.int64), *np.zeros((3, 2))
+            )
+            for name, (first, last) in spans_s.items()
+        }
+        labelling = Labelling(Labels(sessions), lag_ns=round(lag_s * SECOND))
+        check_sources(sources, replace(plan, labelling=labelling))
+
+    with pytest.raises(DatasetError, match=r"a has labels from 5 to 9 s, which ends at 1\.0 s"):
+        check({"a": (5, 9), "b": (0, 1)}, lag_s=2)
+    check({"a": (2, 3), "b": (0, 9)}, lag_s=2)
+    assert not caplog.records
+    check({"a": (0, 1), "b": (5, 9), "c": (0, 1)})
+    assert "no source for the labels of c" in caplog.text
+    assert "no label is about a moment of b" in caplog.text
+    with pytest.raises(DatasetError, match="without labels to take it out of"):
+        check_sources(sources, replace(plan, labelling=Labelling(lag_ns=SECOND)))
+    ratings = {"c": (LabelTrace("valence", np.array([0]), np.zeros(1), "R"),)}
+    with pytest.raises(DatasetError, match="the ratings are about none of the sources, only ab"):
+        check_sources(sources, replace(plan, labelling=Labelling(raters=ratings)))
 
 
 @pytest.mark.parametrize("lag", ["1e308", "-1e308", "100001"])

@@ -160,7 +160,10 @@ def test_any_folder_with_tables(tmp_path: Path) -> None:
     assert corpus.gold is not None
     np.testing.assert_allclose(corpus.gold.at("a", "valence", np.array([0, 10**9])), [-0.25, 0.5])
     assert {trace.rater for trace in corpus.raters["a"]} == {"R1", "R2"}
-    assert corpus.remarks == ("no video for the labels of zoe",)
+    assert corpus.remarks == (
+        "no labels for b, ben, carl and 1 more",
+        "no video for the labels of zoe",
+    )
 
 
 def test_what_is_there_is_listed_without_building(
@@ -251,6 +254,9 @@ def test_damaged_corpora_are_named(tmp_path: Path) -> None:
         ("video,subject\na,../x\n", "subject"),
         ("video,subject\na,b\n", "b is the subject of video a, and video b has no subject"),
         ("video,subject\na,B\nb,\n", "b is the subject of video a, and video b has no subject"),
+        ("video,subject\na,Eve\nb,eve\n", "differ in nothing but case"),
+        ("video,category\na,sa\0d\n", r"videos\.csv:2: category 'sa.x00d', expected a printable"),
+        ("video,category\na," + "x" * 101 + "\n", "at most 100"),
     ],
 )
 def test_tables_that_cannot_be_meant_are_refused(tmp_path: Path, table: str, expected: str) -> None:

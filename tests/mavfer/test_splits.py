@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mavfer.errors import DatasetError
-from mavfer.splits import SPLITS, SplitPlan, assign_splits
+from mavfer.splits import SPLITS, SplitPlan, assign_left, assign_splits
 
 PAPER = SplitPlan(fractions=(12, 0, 5))
 
@@ -74,9 +74,25 @@ def test_a_subject_cannot_be_named_twice() -> None:
         SplitPlan(validation=frozenset("A"), test=frozenset("A"))
 
 
-def test_a_plan_forgets_those_who_are_not_there() -> None:
-    plan = SplitPlan(validation=frozenset({"A", "B"}), test=frozenset({"C"})).among({"B", "D"})
-    assert assign_splits({"B", "D"}, plan) == {"B": "validation", "D": "train"}
+def test_who_is_left_stays_where_everybody_would_have_been_dealt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    everybody = [f"S{i:02}" for i in range(12)]
+    dealt = assign_splits(everybody, SplitPlan())
+    for gone in everybody:
+        left = set(everybody) - {gone}
+        if list(dealt.values()).count(dealt[gone]) > 1:
+            assert assign_left(left, everybody, SplitPlan()) == {s: dealt[s] for s in left}
+    assert not caplog.records
+    left = {subject for subject in everybody if dealt[subject] != "test"}
+    assert assign_left(left, everybody, SplitPlan()) == assign_splits(left, SplitPlan())
+    assert "nobody of test is left" in caplog.text
+
+
+def test_named_subjects_who_are_not_left_move_nobody() -> None:
+    plan = SplitPlan(validation=frozenset({"A", "B"}), test=frozenset({"C"}))
+    assert assign_left({"B", "D"}, "ABCD", plan) == {"B": "validation", "D": "train"}
+    assert assign_left({"D", "E"}, "ABCDE", plan) == {"D": "train", "E": "train"}
 
 
 @pytest.mark.parametrize("other", ["anna", "Anna ", " An na", "ＡNNA"])
