@@ -3,11 +3,8 @@
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
-
-import h5py
 
 from annotation.errors import AnnotationError
 from annotation.labels import LABELS_FORMAT
@@ -16,19 +13,18 @@ from capture.manifest import MANIFEST_NAME
 from ..derived import is_marked, overlapping_blocks
 from ..export.croissant import METADATA_NAME, TABLE_NAMES
 from ..frame_folder import IMAGE_SUFFIXES
-from ..store_schema import FILE_DIGEST, FORMAT
 from .derived_files import EVALUATION_END, is_about, is_of_evaluation
 from .films import divide_films
 from .holdings import Holdings, Item, Kind
 from .names import Names
 from .parquet import MAGIC as PARQUET_MAGIC
 from .parquet import parquet_rows
+from .stores import is_hdf5, is_part, learn_from_stores, videos_of
 from .tables import rows_about, table_columns, told_subject
 from .tree import Tree, look_below
 
 JOURNAL_NAME = ".mavfer-withdrawal.json"
 RECEIPT_PREFIX = "withdrawal-receipt-"
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MCAP_HEAD_BYTES = 1 << 16
 _CHECKPOINT_HEAD_BYTES = 1 << 20
@@ -67,7 +63,7 @@ def find_holdings(
     holdings = Holdings(known or Names(subject), unsearched=tree.unsearched)
     search = _Search(holdings)
     search.sessions(tree)
-    _learn_from_stores(tree.files, holdings)
+    learn_from_stores(tree.files, holdings)
     search.films(tree)
     for count, path in enumerate(tree.files):
         if on_path is not None:
@@ -184,7 +180,7 @@ class _Search:
         self._holdings.suspects.sort()
 
     def _judge(self, path: Path) -> None:
-        if _starts_with(path, _HDF5_MAGIC):
+        if is_hdf5(path):
             self._judge_store(path)
         elif path.suffix == ".safetensors":
             head = _head(path, _CHECKPOINT_HEAD_BYTES)
@@ -205,12 +201,11 @@ class _Search:
 
     def _judge_store(self, path: Path) -> None:
         names = self._names
-        found = [each.subject == names.subject for each in _videos(path, Holdings(names))]
+        found = [each.subject == names.subject for each in videos_of(path, Holdings(names))]
         if any(found):
-            is_part = _is_part(path)
+            whole = all(found) or is_part(path)
             what = f"rewrite without {sum(found)} of {len(found)} videos"
-            whole = is_part or all(found)
-            self._add_file("part" if is_part else "store", path, "remove" if whole else what)
+            self._add_file("part" if is_part(path) else "store", path, "remove" if whole else what)
 
     def _judge_recording(self, path: Path) -> None:
         """Judge a recording outside the folder of its session."""
@@ -280,66 +275,6 @@ class _Search:
         self._dealt_with.add(path)
 
 
-def _learn_from_stores(paths: Iterable[Path], holdings: Holdings) -> None:
-    """Learn names of sessions that are gone but live on in a store, and of others' films."""
-    names, others = holdings.names, set()
-    for path in paths:
-        if not _starts_with(path, _HDF5_MAGIC):
-            continue
-        for video in _videos(path, holdings):
-            if video.subject != names.subject:
-                others |= {video.id, video.source}
-                continue
-            if video.kind == "video":
-                names.add_film(video.id, video.source, video.digest)
-            else:
-                names.add(video.id, video.source)
-            names.fingerprints |= _fingerprint(path)
-    names.contest(others)
-
-
-def _fingerprint(path: Path) -> set[str]:
-    with h5py.File(path, "r") as file:
-        found = file.attrs.get("fingerprint")
-    return set() if found is None else {str(found)}
-
-
-class _Video(NamedTuple):
-    """What a store says of a video; texts, empty where it does not say."""
-
-    id: str
-    subject: str
-    source: str
-    kind: str
-    digest: str
-
-
-def _videos(path: Path, holdings: Holdings) -> Iterator[_Video]:
-    """Yield every video of a store or part; none of other HDF5 files."""
-    try:
-        with h5py.File(path, "r") as file:
-            groups = {}
-            if file.attrs.get("format") == FORMAT and isinstance(file.get("videos"), h5py.Group):
-                groups = dict(file["videos"].items())
-            elif isinstance(file.get("video"), h5py.Group):
-                groups = {str(file["video"].attrs.get("id", "")): file["video"]}
-            for video_id, group in groups.items():
-                subject, source, kind, notes = (
-                    str(group.attrs.get(name, ""))
-                    for name in ("subject", "source", "kind", "notes")
-                )
-                yield _Video(video_id, subject, source, kind, _file_digest(notes))
-    except (OSError, KeyError, RuntimeError) as error:
-        holdings.unreadable.append(f"{path}: no HDF5 that can be read ({error})")
-
-
-def _file_digest(notes: str) -> str:
-    try:
-        return str(json.loads(notes).get(FILE_DIGEST, ""))
-    except (ValueError, AttributeError, RecursionError):
-        return ""
-
-
 def _kind_of_table(path: Path) -> Kind:
     with path.open(encoding="utf-8-sig") as handle:
         return "labels" if LABELS_FORMAT in handle.readline() else "table"
@@ -352,11 +287,6 @@ def _is_in_project(path: Path) -> bool:
 
 def _is_frame(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and path.stem[-1:].isdigit()
-
-
-def _is_part(path: Path) -> bool:
-    with h5py.File(path, "r") as file:
-        return "video" in file
 
 
 def _is_unfinished(path: Path) -> bool:
