@@ -1,6 +1,7 @@
 """From sessions and video files to a store, through the command users type."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from capture.digest import digest_file
 from capture.simulation.scene import SubjectScene
 from mavfer.build_cli import main
 from mavfer.landmarks import ANCHORS
+from mavfer.session_source import _light
 from mavfer.store import open_store
 from mavfer.store_description import describe_store
 
@@ -264,6 +266,11 @@ def test_what_cannot_be_meant_is_refused_at_once(laboratory, tmp_path, capsys) -
         assert message in error
         if "rate" in message:
             assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+    unnamed = tmp_path / "sessions" / os.fsdecode(b"\xff")
+    unnamed.mkdir(parents=True)
+    (unnamed / "session.json").write_text("{}")
+    _, _, error = run(capsys, unnamed.parent, "--calibration", calibration, "-o", store)
+    assert "the source's name is" in error
     store.write_text("mine")
     status, _, error = run(capsys, session, "--calibration", calibration, "-o", store)
     assert "exists already" in error
@@ -283,6 +290,12 @@ def test_options_that_are_no_numbers_are_explained(capsys, option, value, messag
     with pytest.raises(SystemExit):
         main(["--video", "x.mp4", "-o", "s.h5", option, value])
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sensor", [None, 5, "a65", {"options": 1}, [3, {"options": "x"}]])
+def test_a_rig_that_tells_nothing_of_light_is_no_error(sensor: object) -> None:
+    assert _light({"sensor": sensor, "scene": 7}) == {}
+    assert _light({"sensor": sensor, "scene": {"light": "side"}}) == {"light": "side"}
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from mavfer.importers.arff import read_arff
 from mavfer.importers.folder import read_folder
 from mavfer.importers.recola import read_recola
 from mavfer.importers.sewa import read_sewa
+from mavfer.part import BuildPlan
 from mavfer.store_check import check_store
 from mavfer.store_schema import FACE_GIVEN, FACE_SOURCES, REASONS
 
@@ -178,6 +179,23 @@ def test_what_is_there_is_listed_without_building(
     }  # fmt: skip
     assert main(["import", "recola", str(tmp_path)]) == 1
     assert "pass -o STORE.h5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("landmarks", "identity"), [("68", False), ("5", True)])
+def test_people_are_told_apart_where_given_landmarks_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, landmarks: str, identity: bool
+) -> None:
+    write_afew_va_clip(tmp_path / "001", GREY, np.ones((6, 68, 2)), extra={})
+    planned = []
+
+    def note(_output: Path, _sources: object, plan: BuildPlan, **_options: object) -> None:
+        planned.append(plan.identity)
+        raise DatasetError("planned")
+
+    monkeypatch.setattr("mavfer.build.build_store", note)
+    arguments = ["import", "afew-va", str(tmp_path), "-o", str(tmp_path / "s.h5")]
+    assert main([*arguments, "--landmarks", landmarks]) == 1
+    assert planned == [identity]
 
 
 def test_numbers_in_the_names_of_frames_are_their_times(tmp_path: Path) -> None:
