@@ -150,8 +150,8 @@ def _check_label_times(sources: Sequence[SourceFile], labelling: Labelling) -> N
         if span_s[1] >= lag_s and (end_s is None or span_s[0] - lag_s <= end_s + _SLACK_S):
             n_reached += 1
             continue
-        ends = "" if end_s is None else f", which ends at {end_s:.1f} s"
-        missed[source.id] = f"labels from {span_s[0]:g} to {span_s[1]:g} s{ends}"
+        ends = "" if end_s is None else f"ends at {end_s:.1f} s and "
+        missed[source.id] = f"{ends}has labels from {span_s[0]:g} to {span_s[1]:g} s"
     if not missed:
         return
     lagged = f" with a lag of {lag_s:g} s" if lag_s else ""
@@ -160,7 +160,7 @@ def _check_label_times(sources: Sequence[SourceFile], labelling: Labelling) -> N
         return
     name, told = next(iter(missed.items()))
     raise DatasetError(
-        f"no label is about a moment of its source{lagged}: {name} has {told}",
+        f"no label is about a moment of its source{lagged}: {name} {told}",
         remedy="label times and lags are seconds, times count from the source's start",
     )
 

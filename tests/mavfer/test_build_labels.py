@@ -131,7 +131,7 @@ def test_sources_without_labels_are_named_before_any_work(
     words = [*map(str, arguments), "--workers", "1", "--skip-bad", "--json", "--quiet"]
     assert main([*words, "--lag-s", "50"]) == 1
     error = capsys.readouterr().err
-    assert f"no label is about a moment of its source with a lag of 50 s: {one} has" in error
+    assert f"no label is about a moment of its source with a lag of 50 s: {one} " in error
     assert "labels from 0 to 9 s" in error
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     assert main([*words, "--lag-s", "0.5"]) == 0
@@ -159,7 +159,7 @@ def test_labels_and_lags_are_held_against_the_sources(
         labelling = Labelling(Labels(sessions), lag_ns=round(lag_s * SECOND))
         check_sources(sources, replace(plan, labelling=labelling))
 
-    with pytest.raises(DatasetError, match=r"a has labels from 5 to 9 s, which ends at 1\.0 s"):
+    with pytest.raises(DatasetError, match=r"a ends at 1\.0 s and has labels from 5 to 9 s"):
         check({"a": (5, 9), "b": (0, 1)}, lag_s=2)
     check({"a": (2, 3), "b": (0, 9)}, lag_s=2)
     assert not caplog.records
