@@ -28,10 +28,10 @@ INNER = slice(17, 68)
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):
     """What ``mavfer-calibrate`` makes of forty views by the default rig, noise on."""
-    scene = BoardScene(kinect2_rig(), n_views=N_VIEWS, seed=11, hold_s=0.6, rate_hz=10)
+    scene = BoardScene(kinect2_rig(), n_views=N_VIEWS, seed=11, hold_s=0.4, rate_hz=10)
     root = tmp_path_factory.mktemp("sessions")
     path = write_virtual_session(
-        root, scene, subject="BOARD", rate_hz=10, n_frames=N_VIEWS * 6, kind="board"
+        root, scene, subject="BOARD", rate_hz=10, n_frames=N_VIEWS * 4, kind="board"
     )
     return calibrate_session(open_session(path), board=BoardSpec())
 
