@@ -126,6 +126,11 @@ class VideoFile:
 
 def _timestamps(path: Path) -> tuple[list[int], Fraction]:
     """Presentation timestamps of all frames, sorted, and their unit in seconds."""
+    if path.is_dir():
+        raise DatasetError(
+            f"{path} is a folder, expected a video file",
+            remedy=f"for all films of a folder: mavfer import folder {path} -o OUT.h5",
+        )
     if not path.is_file():
         raise DatasetError(f"no video file at {path}")
     try:

@@ -58,6 +58,9 @@ def test_a_file_that_starts_late_starts_at_zero(tmp_path: Path) -> None:
 def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no video file at .*gone\.mp4"):
         VideoFile(tmp_path / "gone.mp4", rate_hz=None)
+    with pytest.raises(DatasetError, match="is a folder, expected a video file") as folder:
+        VideoFile(tmp_path, rate_hz=None)
+    assert "mavfer import folder" in str(folder.value.remedy)
     text = tmp_path / "notes.mp4"
     text.write_text("not a film" * 100)
     with pytest.raises(DatasetError, match=r"notes\.mp4 cannot be read as video"):
