@@ -2,14 +2,10 @@
 
 from pathlib import Path
 
-import av
-from av.error import FFmpegError
-
 from capture.errors import RecordingError
 from capture.manifest import read_manifest
 
 from .errors import DatasetError
-from .frame_folder import FrameFolder
 from .part import SourceFile
 
 
@@ -19,6 +15,8 @@ def duration_s(source: SourceFile) -> float | None:
         return _session_s(source.path)
     if source.frame_rate_hz is None:
         return film_s(source.path)
+    from .frame_folder import FrameFolder  # reads pictures: most builds have none
+
     try:
         frames = FrameFolder(source.path, frame_rate_hz=source.frame_rate_hz, rate_hz=None)
     except (DatasetError, OSError):
@@ -30,6 +28,9 @@ def film_s(path: Path) -> float | None:
     """Return how long a video file goes on; None where it does not say, or is none."""
     if not path.is_file():
         return None
+    import av  # the command that hands sessions out to its workers has no need of it
+    from av.error import FFmpegError
+
     try:
         with av.open(str(path)) as container:
             return None if not container.duration else container.duration / 1e6

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from mavfer.landmarks import ANCHOR_TEMPLATE, ANCHORS
 from mavfer.sources import FaceTrack
 from mavfer.store_schema import FACE_IN_COLOR, FOUND, NO_COLOR_FRAME, NO_DETECTION
 from mavfer.store_writer import StoreLayout
-from mavfer.work_folder import SourceFolder
+from mavfer.work_folder import SourceFolder, save_arrays
 
 LAYOUT = StoreLayout()
 
@@ -88,7 +89,7 @@ CROPS_OF_FIRST_FACES = [0]  # rows 0 to 4; those of the next segment reach into 
 
 
 class Source:
-    """A source whose pieces of work are done by writing an empty file."""
+    """A source whose pieces of work are done by writing files with nothing in them."""
 
     def __init__(self, path: Path) -> None:
         path.mkdir()
@@ -105,13 +106,15 @@ class Source:
                     reach_ns=reach_ns(0.0),
                 ).save(self.folder)
             case "people":
-                self.folder.people(job.segment).touch()
+                save_arrays(self.folder.people(job.segment), {})
             case "faces":
-                self.folder.faces(job.segment).touch()
+                save_arrays(self.folder.faces(job.segment), {})
             case "crops":
-                self.folder.crops(job.segment).touch()
+                save_arrays(self.folder.crops(job.segment), {})
             case "store":
-                self.folder.part.touch()
+                with h5py.File(self.folder.part, "w") as file:
+                    file.create_group("video").attrs["content_sha256"] = ""
+                self.folder.report.write_text('{"damage": []}')
         return JobResult(job)
 
 
