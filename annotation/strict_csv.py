@@ -76,7 +76,8 @@ class Row:
 
 def has_control(text: str) -> bool:
     """Tell whether a name has characters that nobody can see, such as NUL or a line's end."""
-    return any(unicodedata.category(character) == "Cc" for character in text)
+    # most names can be printed, which takes a twentieth of the time to tell
+    return not text.isprintable() and any(unicodedata.category(c) == "Cc" for c in text)
 
 
 def read_text(path: Path, *, expected: str = "a CSV file") -> str:
