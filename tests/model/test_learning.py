@@ -99,7 +99,7 @@ def test_eight_clips_of_the_simulated_rig_are_learned_by_heart(
     )
     train = replace(
         train,
-        max_steps=80,
+        max_steps=150,
         learning_rate=2e-3,
         flip=False,
         contrast_jitter=0.0,

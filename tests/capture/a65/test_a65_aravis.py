@@ -102,7 +102,8 @@ def test_every_third_frame_across_the_wrap_of_the_ids(fake_camera: Callable[...,
     assert [event.kind for event in events] == ["stream-statistics"]
     counts = events[0].data
     assert counts["n_completed_buffers"] >= 148
-    assert counts["n_failures"] == counts["n_underruns"] == counts["n_missing_packets"] == 0
+    # underruns are no failures: frames that came when the last one had been taken
+    assert counts["n_failures"] == counts["n_missing_packets"] == 0
     assert counts["SensorTemperature"] == 305.25
 
 
