@@ -363,14 +363,12 @@ def test_films_of_one_person_stay_in_one_split(film, tmp_path, capsys) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rate_hz", ["native", "4"])
-def test_real_clips_give_crops_for_95_percent_of_their_frames(tmp_path, capsys, rate_hz) -> None:
+def test_real_clips_give_crops_for_95_percent_of_their_frames(tmp_path, capsys) -> None:
+    """At 4 Hz, where the face has moved far; every frame: tests/pipeline/test_real_video.py."""
     clips = sorted(CLIPS.glob("*.mp4"))
     if not clips:
         pytest.skip("no real face clips beside the repository")
-    status, summary, _ = run(
-        capsys, "--video", *clips, "-o", tmp_path / "s.h5", "--rate-hz", rate_hz
-    )
+    status, summary, _ = run(capsys, "--video", *clips, "-o", tmp_path / "s.h5", "--rate-hz", "4")
     assert status == 0
     assert min(video["face_percent"] for video in summary["videos"].values()) >= 95
     store = open_store(tmp_path / "s.h5")
