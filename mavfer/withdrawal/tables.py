@@ -1,7 +1,8 @@
 """Rows of CSV tables: whether they are about the subject, and a table without them."""
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +27,9 @@ def table_columns(path: Path) -> TableColumns | None:
     """Find the columns of a CSV table in which sessions stand; None for any other file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
-            for line in handle:
-                if line.startswith(COMMENT):
+            for _, header in _records(handle):
+                if header is None:
                     continue
-                header = _cells(line)
                 found = [header.index(name) for name in SESSION_COLUMNS if name in header]
                 if not found or len(header) < 2:
                     return None
@@ -40,18 +40,10 @@ def table_columns(path: Path) -> TableColumns | None:
     return None
 
 
-def is_row_about(line: str, columns: TableColumns, names: Names) -> bool:
-    """Tell whether a row is about a session or film of the subject."""
-    cells = _cells(line)
-    if len(cells) <= columns.video:
-        return False
-    return names.is_row(cells[columns.video], _subject(cells, columns))
-
-
 def rows_about(path: Path, columns: TableColumns, names: Names) -> int:
     """Count the rows about the subject."""
     with path.open(encoding="utf-8-sig", newline="") as handle:
-        return sum(is_row_about(line, columns, names) for line in handle)
+        return sum(_is_about(cells, columns, names) for _, cells in _records(handle))
 
 
 def rewrite_table(path: Path, names: Names) -> bool:
@@ -60,14 +52,18 @@ def rewrite_table(path: Path, names: Names) -> bool:
     if columns is None:
         return True
     with path.open(encoding="utf-8-sig", newline="") as handle:
-        lines = [line for line in handle if not is_row_about(line, columns, names)]
-    if sum(bool(line.strip()) and not line.startswith(COMMENT) for line in lines) <= 1:
+        kept = [
+            (text, cells)
+            for text, cells in _records(handle)
+            if not _is_about(cells, columns, names)
+        ]
+    if sum(any(cells or ()) for _, cells in kept) <= 1:
         return False
     with (
         atomic_output(path, overwrite=True) as partial,
         partial.open("w", encoding="utf-8", newline="") as handle,
     ):
-        handle.writelines(lines)
+        handle.writelines(text for text, _ in kept)
     return True
 
 
@@ -91,9 +87,8 @@ def _subjects(table: Path, videos: Collection[str]) -> set[str]:
         if columns is None:
             return set()
         with table.open(encoding="utf-8-sig", newline="") as handle:
-            for line in handle:
-                cells = _cells(line)
-                if len(cells) > columns.video and cells[columns.video] in videos:
+            for _, cells in _records(handle):
+                if cells and len(cells) > columns.video and cells[columns.video] in videos:
                     found.add(_subject(cells, columns) or "")
     except (OSError, UnicodeDecodeError, csv.Error):
         return set()
@@ -105,5 +100,31 @@ def _subject(cells: list[str], columns: TableColumns) -> str | None:
     return None if at is None or len(cells) <= at else cells[at]
 
 
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line]), [])]
+def _is_about(cells: list[str] | None, columns: TableColumns, names: Names) -> bool:
+    if cells is None or len(cells) <= columns.video:
+        return False
+    return names.is_row(cells[columns.video], _subject(cells, columns))
+
+
+def _records(lines: Iterable[str]) -> Iterator[tuple[str, list[str] | None]]:
+    """Yield each record as it is written, over several lines if it is, and its cells.
+
+    The comments above a table have no cells.
+    """
+    rest = iter(lines)
+    first = next(rest, None)
+    while first is not None and first.startswith(COMMENT):
+        yield first, None
+        first = next(rest, None)
+    if first is None:
+        return
+    written: list[str] = []
+
+    def noted() -> Iterator[str]:
+        for line in chain([first], rest):
+            written.append(line)
+            yield line
+
+    for cells in csv.reader(noted()):
+        yield "".join(written), [cell.strip() for cell in cells]
+        written.clear()

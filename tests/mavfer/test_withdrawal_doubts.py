@@ -168,6 +168,15 @@ def test_what_may_be_the_subjects_is_told(root: Path, capsys: pytest.CaptureFixt
     assert all(path.exists() for path in (*suspects, *others))
 
 
+def test_rows_of_several_lines_go_and_stay_whole(root: Path) -> None:
+    (session,) = root.glob("2*")
+    head, stays = '# 5" from the wall\nsession,notes\n', 'other,"was\nlate, ""really"""\n\n'
+    gone = f'{session.name},"felt\nunwell\n"\n'
+    table = write(root / "notes.csv", f"{head}{gone}{stays}{gone}")
+    withdraw(SUBJECT, [root])
+    assert table.read_text() == head + stays
+
+
 def predictions(path: Path, *subjects: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     names = pa.array([f"v-{subject}" for subject in subjects])
