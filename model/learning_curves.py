@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +14,7 @@ from .vector_figure import write_figure
 
 _COLUMNS = 4
 _DPI = 120
+_LETTERS_AN_INCH = 12  # of a title
 _LINE, _RANGE, _OTHERS = "#2b5fa8", "#a9c1e4", "0.85"
 
 
@@ -49,7 +51,8 @@ def draw_learning_curves(
         return {}
     n_columns = min(_COLUMNS, len(means))
     n_rows = -(-len(means) // n_columns)
-    figure = Figure(figsize=(2.9 * n_columns, 0.5 + 2.1 * n_rows), dpi=_DPI, layout="constrained")
+    width_in = 2.9 * n_columns
+    figure = Figure(figsize=(width_in, 0.5 + 2.1 * n_rows), dpi=_DPI, layout="constrained")
     grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     for axes, (label, (steps, mean, low, high)) in zip(grid.flat, means.items(), strict=False):
         for other, (their_steps, their_mean, _, _) in means.items():
@@ -62,7 +65,8 @@ def draw_learning_curves(
         axes.set_visible(False)
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("validation CCC", fontsize=9)
-    figure.suptitle(f"{title}: mean and range over seeds", fontsize=10)
+    lines = fill(f"{title}: mean and range over seeds", int(width_in * _LETTERS_AN_INCH))
+    figure.suptitle(lines, fontsize=10)
     return write_figure(figure, folder, f"{name}-curves", key="curves")
 
 

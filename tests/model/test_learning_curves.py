@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import pytest
 
 from model.config import ModelConfig, TrainConfig
@@ -44,6 +45,15 @@ def test_equal_curves_make_equal_pictures(tmp_path: Path) -> None:
     svg = found[0][1].decode()
     assert "<svg" in svg
     assert "color &amp; depth" in svg
+
+
+def test_a_long_title_fits_a_picture_of_one_row(tmp_path: Path) -> None:
+    title = "repairs: Repairs of the attention branch, MRAN"
+    paths = draw_learning_curves({"alone": [[(25, 0.2)]]}, tmp_path, "repairs", title=title)
+    image = cv2.imread(str(paths["curves_png"]))
+    title_px = image[:40]
+    assert title_px.min() < 100
+    assert title_px[:, :4].min() == title_px[:, -4:].min() == 255  # nothing runs out of it
 
 
 @pytest.mark.parametrize("rows", [{}, {"a": [[]]}])
