@@ -1,16 +1,18 @@
 """Scoring predictions that somebody else's software made, on the same terms as our own."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mavfer.splits import Split
 from mavfer.store import ClipStore
 from mavfer.store_schema import Dimension
 
 from .config import DIMENSIONS
-from .errors import ModelError
+from .errors import ModelError, ModelWarning
 from .evaluation import Evaluation, VideoPrediction
 from .groups import frame_groups
 from .predictions_file import ForeignTrace
@@ -39,7 +41,13 @@ def evaluate_foreign(
     Raises
     ------
     ModelError
-        No dimension of the store, or a video of the split without predictions.
+        No dimension of the store, a video of the split without predictions, or with predictions
+        of which most lie before its first or after its last frame.
+
+    Warns
+    -----
+    ModelWarning
+        Values beyond -1 to 1. They are scored as they are.
     """
     outputs = tuple(name for name in DIMENSIONS if name in predictions)
     if not outputs:
@@ -67,6 +75,7 @@ def evaluate_foreign(
         for name in outputs:
             trace = predictions[name][video.id]
             own = trace.time_ns.astype(np.float64)
+            _check_times(own, time_ns, step_ns, video.id)
             columns.append(np.interp(time_ns.astype(np.float64), own, trace.value))
             after = np.searchsorted(trace.time_ns, time_ns).clip(0, len(own) - 1)
             gap = np.minimum(
@@ -87,9 +96,35 @@ def evaluate_foreign(
                 n_without_face=int((~store.valid(video.id)["face"]).sum()),
             )
         )
+    _warn_of_range(videos)
     return Evaluation(
         outputs=outputs,
         videos=tuple(videos),
         clip_length=1,
         groups=frame_groups(store, groups),
     )
+
+
+def _check_times(
+    own_ns: NDArray[np.float64], time_ns: NDArray[np.int64], step_ns: float, video_id: str
+) -> None:
+    """Refuse times that cannot be those of the video: milliseconds, a clock of its own."""
+    inside = (own_ns >= time_ns[0] - step_ns) & (own_ns <= time_ns[-1] + step_ns)
+    if 2 * inside.sum() < len(own_ns):
+        raise ModelError(
+            f"{video_id}: predictions from {own_ns[0] / 1e9:.10g} to {own_ns[-1] / 1e9:.10g} s, "
+            f"frames from {time_ns[0] / 1e9:.10g} to {time_ns[-1] / 1e9:.10g} s",
+            remedy="give time_s in seconds since the video's start, or time_ns in nanoseconds",
+        )
+
+
+def _warn_of_range(videos: Sequence[VideoPrediction]) -> None:
+    predicted = np.concatenate([video.predicted.ravel() for video in videos])
+    beyond = int((np.abs(predicted) > 1).sum())
+    if beyond:
+        warnings.warn(
+            f"{beyond} of {predicted.size} predictions lie beyond -1 to 1, as far as "
+            f"{predicted[np.abs(predicted).argmax()]:.3g}: scored as they are",
+            ModelWarning,
+            stacklevel=3,
+        )

@@ -3,8 +3,11 @@
 import argparse
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from capture import terminal
 from capture.files import write_text_atomic
@@ -46,6 +49,8 @@ def evaluate_predictions(
             evaluate_foreign(read_predictions(path), store, split=args.split, groups=groups)
             for path in args.predictions
         ]
+        if args.row is not None:
+            _check_seeds(args.predictions, found)
         cells = _row(args, store, found) if args.row is not None else None
     for path, folder, evaluation in zip(args.predictions, folders, found, strict=True):
         facts = {"checkpoint": None, "model": path.name, "modalities": [], "preset": None}
@@ -86,6 +91,17 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.row is not None and args.split != "test":
         raise ModelError(f"--row of the {args.split} split", remedy="a row is of the test split")
+
+
+def _check_seeds(paths: Sequence[Path], found: Sequence[Evaluation]) -> None:
+    """Refuse one network's predictions as two seeds, in whatever file they lie."""
+    for (first, one), (second, other) in combinations(zip(paths, found, strict=True), 2):
+        pairs = zip(one.videos, other.videos, strict=True)
+        if all(np.array_equal(a.predicted, b.predicted) for a, b in pairs):
+            raise ModelError(
+                f"{first} and {second} have the same predictions: they are not two seeds",
+                remedy="give the predictions of networks that were each trained on their own",
+            )
 
 
 def _folders(output: Path, files: Sequence[Path]) -> list[Path]:

@@ -258,6 +258,8 @@ def _check(row: LeaderboardRow, where: str) -> None:
         raise ModelError(f"{where}: predictions are not SHA-256 digests in hexadecimal")
     if len(digests) not in (1, row.seeds):  # a closed form says the same for every seed
         raise ModelError(f"{where}: {len(digests)} files of predictions of {row.seeds} seeds")
+    if len(set(digests)) != len(digests):
+        raise ModelError(f"{where}: one file of predictions stands for two seeds")
     if len(row.gold) != 16 or not _HEX.issuperset(row.gold):
         raise ModelError(f"{where}: gold is {row.gold!r}, expected 16 hexadecimal digits")
 

@@ -27,6 +27,8 @@ from .evaluation import Evaluation
 FORMAT = "mavfer-predictions"
 SCHEMA_VERSION = 1
 _METADATA_KEY = b"mavfer"
+_LARGEST = 1e6
+"""Beyond it single precision loses what a score is made of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,6 +157,10 @@ def read_predictions(path: Path) -> dict[str, dict[str, ForeignTrace]]:
     values = _numbers(table, "predicted", path)
     if not np.isfinite(times).all():
         raise ModelError(f"{path}: {time} has rows without a number")
+    if np.abs(times).max(initial=0) >= 2**63:
+        raise ModelError(f"{path}: {time} has values that are no times")
+    if np.abs(values[np.isfinite(values)]).max(initial=0) > _LARGEST:
+        raise ModelError(f"{path}: predicted has values beyond ±{_LARGEST:g}, expected -1 to 1")
     found: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for video, dimension, at, value in zip(videos, dimensions, times, values, strict=True):
         if math.isfinite(value):

@@ -85,7 +85,7 @@ def their_predictions(store: ClipStore, folder: Path) -> list[Path]:
                         {
                             "video": video.id,
                             "time_s": store.time_ns(video.id) / 1e9,
-                            "predicted": 0.7 * gold + noise,
+                            "predicted": np.clip(0.7 * gold + noise, -1, 1),
                         }
                     )
                 )
@@ -130,6 +130,22 @@ def test_predictions_of_others_become_a_row(
     assert read_leaderboard(board) == (row,)
     assert evaluate_cli.main(words) == 1  # nothing is overwritten unasked
     assert "exists already" in capsys.readouterr().err
+
+
+def test_one_network_is_not_two_seeds(
+    sim_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_store(sim_store) as store:
+        first, second, _ = their_predictions(store, tmp_path)
+    again = tmp_path / "again.csv"
+    pd.read_parquet(first).to_csv(again, index=False)
+    named = [word for path in (first, second, again) for word in ("--predictions", str(path))]
+    out = tmp_path / "theirs"
+    words = [*named, "--store", str(sim_store), "-o", str(out), "--row", "Theirs"]
+    assert evaluate_cli.main(words) == 1
+    assert "s0.parquet and " in (error := capsys.readouterr().err)
+    assert "again.csv have the same predictions" in error
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -201,7 +217,7 @@ def test_our_rows_come_from_a_table_and_are_checked_against_it(
 GOOD = LeaderboardRow(
     *("n", "b", "2026-01-31", "mavfer-sim-small 2", "0" * 16, "valence", 3, 24),
     *(0.5, 0.1, 0.4, 0.6, 0.3, 0.01, 0.6, 0.02, 0.6, 0.5, 0.4, 0.1),
-    *(1000, 2.5, " ".join(["a" * 64] * 3), "https://example.org"),
+    *(1000, 2.5, " ".join(digit * 64 for digit in "abc"), "https://example.org"),
 )
 
 
@@ -221,6 +237,7 @@ GOOD = LeaderboardRow(
         ({"multiplications": "inf"}, "to be counted"),
         ({"predictions": "abc"}, "no.* SHA-256"),
         ({"predictions": " ".join(["a" * 64] * 2)}, "2 files of predictions of 3 seeds"),
+        ({"predictions": " ".join(["a" * 64] * 3)}, "stands for two seeds"),
         ({"gold": "x"}, "16 hexadecimal"),
     ],
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -15,7 +16,7 @@ from mavfer.derived import is_marked
 from mavfer.store import ClipStore
 from mavfer.withdrawal.derived_files import EVALUATION_FILES, is_about, is_of_evaluation
 from mavfer.withdrawal.names import Names
-from model.errors import ModelError
+from model.errors import ModelError, ModelWarning
 from model.evaluate import evaluate
 from model.evaluation import Evaluation
 from model.fit_chain import fitted
@@ -98,6 +99,8 @@ def test_table_of_predictions(evaluation: Evaluation) -> None:
         ({"video": ["X0-video"], "time_s": ["x"], "predicted": [0.1]}, "expected numbers"),
         ({"video": ["a", "a"], "time_s": [0, 0], "predicted": [0.1, 0.2]}, "of one moment"),
         ({"video": ["a"], "time_s": [0], "predicted": [0.1]}, "predictions of video X0-video"),
+        ({"video": ["a"], "time_s": [1e100], "predicted": [0.1]}, "no times"),
+        ({"video": ["a"], "time_s": [0], "predicted": [1e300]}, "beyond"),
         (
             {"video": ["a"], "time_s": [0], "predicted": [0.1], "dimension": ["joy"]},
             "expected valence or arousal",
@@ -111,6 +114,36 @@ def test_wrong_predictions_are_one_error(
     pyarrow.parquet.write_table(pa.table(columns), path)
     with pytest.raises(ModelError, match=message):
         evaluate_foreign(read_predictions(path), store)
+
+
+def their_trace(store: ClipStore, *, scale: float = 1, clock_s: float = 0, gain: float = 1) -> dict:
+    """Predictions of every video of the split whose times or values are in other units."""
+    columns: dict[str, list] = {"video": [], "time_s": [], "predicted": []}
+    for video in store.videos.values():
+        if video.split == "test":
+            time_s = store.time_ns(video.id) / 1e9
+            columns["video"] += [video.id] * len(time_s)
+            columns["time_s"] += list(clock_s + scale * time_s)
+            columns["predicted"] += list(gain * np.cos(time_s))
+    return columns
+
+
+@pytest.mark.parametrize("change", [{"scale": 1000}, {"clock_s": 1.7e9}])
+def test_times_of_other_units_or_clocks_are_refused(
+    store: ClipStore, tmp_path: Path, change: dict
+) -> None:
+    path = tmp_path / "theirs.parquet"
+    pyarrow.parquet.write_table(pa.table(their_trace(store, **change)), path)
+    with pytest.raises(ModelError, match=r"predictions from .* s, frames from 0 to .*since the"):
+        evaluate_foreign(read_predictions(path), store)
+
+
+def test_values_beyond_the_range_are_told_and_scored(store: ClipStore, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.parquet"
+    pyarrow.parquet.write_table(pa.table(their_trace(store, gain=4)), path)
+    with pytest.warns(ModelWarning, match=r"lie beyond -1 to 1, as far as -?4: scored"):
+        evaluation = evaluate_foreign(read_predictions(path), store)
+    assert max(np.abs(video.predicted).max() for video in evaluation.videos) == pytest.approx(4)
 
 
 def test_files_that_are_no_predictions_are_one_error(tmp_path: Path) -> None:
