@@ -151,15 +151,47 @@ class _Chain:
 
     def run(self) -> None:
         stage, n = self._runner.stage, len(self._plan.subjects)
-        stage("board", "Record the board in real time: three sensors, two daemons", self._board)
-        stage("calibrate", "Calibrate the rig from the board session", self._calibrate)
-        stage("subjects", f"Record {n} subject session(s) in real time", self._subjects)
-        stage("labels", "Three raters a session, fused to gold labels", self._labels)
-        stage("build", "Find faces, align, crop every modality", self._build)
-        stage("cohort", "Simulate a cohort as fast as it renders", self._cohort)
-        stage("cohort-build", "Label the cohort and build its clip store", self._cohort_build)
-        stage("train", "Train MRAN (three modalities) and URAN (color)", self._train)
-        stage("evaluate", "Evaluate both on unseen subjects", self._evaluate)
+        stage(
+            "board",
+            "Record the board in real time: three sensors, two daemons",
+            self._board,
+            ["sessions"],
+        )
+        stage(
+            "calibrate",
+            "Calibrate the rig from the board session",
+            self._calibrate,
+            ["rig.yaml", "calibration"],
+        )
+        stage(
+            "subjects", f"Record {n} subject session(s) in real time", self._subjects, ["sessions"]
+        )
+        stage(
+            "labels",
+            "Three raters a session, fused to gold labels",
+            self._labels,
+            ["sessions-raters.csv", "sessions-labels.csv"],
+        )
+        stage(
+            "build",
+            "Find faces, align, crop every modality",
+            self._build,
+            ["sessions.h5", "sessions-crops.png"],
+        )
+        stage(
+            "cohort",
+            "Simulate a cohort as fast as it renders",
+            self._cohort,
+            ["cohort-board", "cohort-rig.yaml", "cohort"],
+        )
+        stage(
+            "cohort-build",
+            "Label the cohort and build its clip store",
+            self._cohort_build,
+            ["cohort-labels.csv", "cohort.h5", "cohort-crops.png"],
+        )
+        stage("train", "Train MRAN (three modalities) and URAN (color)", self._train, ["runs"])
+        stage("evaluate", "Evaluate both on unseen subjects", self._evaluate, ["evaluation"])
 
     def _board(self) -> Mapping[str, Any]:
         plan = self._plan

@@ -38,11 +38,14 @@ def simulate_preset(
     sessions = list(preset.sessions())
     n_frames = sum(session.n_frames for session in sessions)
     stage = runner.stage
-    stage("board", "Simulate the board", work.board)
-    stage("calibrate", "Calibrate the rig", work.calibrate)
-    stage("sessions", f"Simulate {len(sessions)} sessions, {n_frames} moments", work.sessions)
-    stage("labels", f"{_N_RATERS} raters a session, fused to gold labels", work.labels)
-    stage("build", "Find faces, align, crop every modality", work.build)
+    stage("board", "Simulate the board", work.board, ["board"])
+    stage("calibrate", "Calibrate the rig", work.calibrate, ["rig.yaml"])
+    title = f"Simulate {len(sessions)} sessions, {n_frames} moments"
+    stage("sessions", title, work.sessions, ["sessions"])
+    title = f"{_N_RATERS} raters a session, fused to gold labels"
+    stage("labels", title, work.labels, ["raters.csv", "labels.csv"])
+    made = [f"{preset.name}.h5", "crops.png"]
+    stage("build", "Find faces, align, crop every modality", work.build, made)
     return runner.stages
 
 

@@ -1,6 +1,7 @@
 """Stages of a long chain: commands run as a user would run them, remembered when done.
 
-A stage that finished is not run again: a chain that was interrupted goes on where it stopped.
+A stage that finished is not run again: a chain that was interrupted goes on where it stopped. One
+whose files are gone since is, with all after it.
 """
 
 import json
@@ -10,16 +11,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from capture.errors import MavferError
 from capture.files import write_text_atomic
 
+from .stage_files import find_losses, sizes_of
+
 STATE_FILE = "stages.json"
 _STATE_VERSION = 1
 _ERROR_TAIL_LINES = 15
+_NAMED = 3
 
 
 class StageError(MavferError, RuntimeError):
@@ -38,12 +42,15 @@ class StageResult:
     commands : tuple of str
         The command lines, to be repeated by hand.
     result : mapping of str to JSON values
+    files : mapping of str to int
+        Bytes of what it left in the folder (`stage_files.sizes_of`).
     """
 
     title: str
     seconds_s: float
     commands: tuple[str, ...]
     result: Mapping[str, Any]
+    files: Mapping[str, int] = field(default_factory=dict)
 
 
 class StageRunner:
@@ -84,19 +91,40 @@ class StageRunner:
         return self._stages
 
     def stage(
-        self, key: str, title: str, work: Callable[[], Mapping[str, Any]]
+        self,
+        key: str,
+        title: str,
+        work: Callable[[], Mapping[str, Any]],
+        leaves: Sequence[str] = (),
     ) -> Mapping[str, Any]:
-        """Run `work` unless stage `key` is done; return its result either way."""
-        number = len([k for k in self._stages if k != key]) + 1
-        if key in self._stages:
+        """Run `work` unless stage `key` is done; return its result either way.
+
+        Parameters
+        ----------
+        key, title : str
+        work : callable
+        leaves : sequence of str
+            Files and folders of the output folder that it makes. Where one of them is gone, the
+            stage and all after it are done again.
+
+        Raises
+        ------
+        StageError
+            A file has another size than when the stage finished: it is not overwritten.
+        """
+        if key in self._stages and not self._lost(self._stages[key]):
             self._say(f"[done earlier] {title}")
             return self._stages[key].result
-        self._say(f"\n[{number}] {title}")
+        kept = list(self._stages).index(key) if key in self._stages else len(self._stages)
+        self._stages = dict(list(self._stages.items())[:kept])
+        self._say(f"\n[{kept + 1}] {title}")
         self._commands = []
         started_s = time.monotonic()
         result = work()
         seconds_s = time.monotonic() - started_s
-        self._stages[key] = StageResult(title, seconds_s, tuple(self._commands), dict(result))
+        files = sizes_of(self._folder, leaves)
+        commands = tuple(self._commands)
+        self._stages[key] = StageResult(title, seconds_s, commands, dict(result), files)
         self._save()
         self._say(f"    done in {seconds_s:.0f} s")
         return result
@@ -145,6 +173,21 @@ class StageRunner:
                     process.wait()
         return results
 
+    def _lost(self, stage: StageResult) -> bool:
+        losses = find_losses(self._folder, stage.files)
+        for name, now, before in losses.shrunk:
+            raise StageError(
+                f"{self._folder / name} has {now} bytes, {before} when it was made",
+                remedy="delete it to have it made again, or choose a new folder",
+            )
+        if losses.missing:
+            named = ", ".join(losses.missing[:_NAMED])
+            more = (
+                f" and {len(losses.missing) - _NAMED} more" if len(losses.missing) > _NAMED else ""
+            )
+            self._say(f"gone since: {named}{more}; made again, with all that follows")
+        return bool(losses.missing)
+
     def _load(self) -> None:
         path = self._folder / STATE_FILE
         if not path.exists():
@@ -159,7 +202,11 @@ class StageRunner:
             version, plan, stages = state["version"], state["plan"], state["stages"]
             loaded = {
                 key: StageResult(
-                    str(s["title"]), float(s["seconds_s"]), tuple(s["commands"]), s["result"]
+                    str(s["title"]),
+                    float(s["seconds_s"]),
+                    tuple(s["commands"]),
+                    s["result"],
+                    {str(name): int(size) for name, size in s.get("files", {}).items()},
                 )
                 for key, s in stages.items()
             }
@@ -182,6 +229,7 @@ class StageRunner:
                     "seconds_s": round(s.seconds_s, 1),
                     "commands": list(s.commands),
                     "result": s.result,
+                    "files": dict(s.files),
                 }
                 for key, s in self._stages.items()
             },

@@ -168,11 +168,14 @@ def _add_rig_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _simulate_preset(args: argparse.Namespace) -> int:
+    from ..errors import DatasetError
     from ..sim_pipeline import simulate_preset
     from ..sim_presets import preset_named
 
     if args.preset is None or args.output is None:
         args.usage_error("give --preset and -o, or one of: subjects, people, board, raters")
+    if args.workers is not None and args.workers < 1:  # told now, not after the calibration
+        raise DatasetError(f"{args.workers} workers asked for, expected 1 or more")
     quiet = args.quiet or args.json
     stages = simulate_preset(
         preset_named(args.preset),

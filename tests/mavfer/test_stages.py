@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -23,6 +24,69 @@ def test_finished_stage_is_not_run_again(tmp_path):
     assert again.stage("one", "Stage one", work) == {"value": 7}
     assert calls == [1]
     assert any("done earlier" in line for line in lines)
+
+
+def chain(folder, lines, calls):
+    """Three stages, each of which writes what the next would read."""
+    stages = runner(folder, lines)
+
+    def make(name, content):
+        def work():
+            calls.append(name)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content)
+            return {}
+
+        return work
+
+    stages.stage("sessions", "Sessions", make("sessions/A/color.mcap", "frames"), ["sessions"])
+    stages.stage("labels", "Labels", make("labels.csv", "time,value"), ["labels.csv"])
+    stages.stage("build", "Build", make("store.h5", "store"), ["store.h5"])
+
+
+def test_what_is_gone_is_made_again_with_all_that_follows(tmp_path):
+    chain(tmp_path, [], [])
+    for gone, redone in (
+        ("store.h5", ["store.h5"]),
+        ("labels.csv", ["labels.csv", "store.h5"]),
+        ("sessions/A", ["sessions/A/color.mcap", "labels.csv", "store.h5"]),
+    ):
+        path = tmp_path / gone
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        lines, calls = [], []
+        chain(tmp_path, lines, calls)
+        assert calls == redone
+        assert f"gone since: {gone}; made again, with all that follows" in lines
+    calls = []
+    chain(tmp_path, [], calls)
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("store.h5", "cut", r"store\.h5 has 3 bytes, 5 when it was made \(delete it"),
+        ("labels.csv", "time,value,mine", "labels.csv has 15 bytes, 10"),
+        ("sessions/A/color.mcap", "", "A has 0 bytes, 6"),
+    ],
+)
+def test_what_was_changed_is_told_and_not_overwritten(tmp_path, name, content, told):
+    chain(tmp_path, [], [])
+    (tmp_path / name).write_text(content)
+    calls = []
+    with pytest.raises(StageError, match=told):
+        chain(tmp_path, [], calls)
+    assert calls == []
+    assert (tmp_path / name).read_text() == content
+
+
+def test_a_folder_may_grow(tmp_path):
+    chain(tmp_path, [], [])
+    (tmp_path / "sessions" / "A" / "note.txt").write_text("glasses")
+    (tmp_path / "sessions" / "B").mkdir()
+    calls = []
+    chain(tmp_path, [], calls)
+    assert calls == []
 
 
 def test_failed_stage_leaves_the_earlier_ones_done(tmp_path):
