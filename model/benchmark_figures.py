@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from capture.files import atomic_output, write_text_atomic
 from mavfer.statistics.figures import draw_all
 from mavfer.statistics.measure import measure
@@ -17,7 +15,6 @@ from .experiments import Experiment
 from .figures import draw_attention, draw_traces
 from .may_publish import publishable_videos
 from .published import TABLE_3
-from .result_table import ResultTable
 from .run_spec import evaluate_again
 
 _STATISTICS = {
@@ -25,7 +22,6 @@ _STATISTICS = {
     "fig8": "label-distribution",
     "fig9": "label-histograms",
 }
-_DPI = 120
 _AGREEMENT = ("percent_positive", "correlation", "alpha")
 
 
@@ -124,30 +120,3 @@ def draw_run_traces(
         draw_traces(found, None, path, title=row.row.label, overwrite=True)
         paths[name] = path
     return paths
-
-
-def draw_curve(
-    experiment: Experiment, table: ResultTable, rows: Sequence[PlannedRow], plan: BenchmarkPlan
-) -> dict[str, Path]:
-    """Draw RMSE, CC and CCC over the length of the clips: Fig. 11."""
-    figure = Figure(figsize=(9, 3), dpi=_DPI, layout="constrained")
-    panels = figure.subplots(1, 3)
-    by_label = {row.label: row for row in table.rows}
-    lengths = {
-        row.specs[0].model.clip_length: by_label[row.row.label].scores
-        for row in rows
-        if row.specs and by_label[row.row.label].scores
-    }
-    for axes, metric in zip(panels, ("rmse", "cc", "ccc"), strict=True):
-        known = {t: s[metric] for t, s in lengths.items() if s[metric].mean is not None}
-        means = [spread.mean for spread in known.values()]
-        spreads = [spread.sd or 0.0 for spread in known.values()]
-        axes.errorbar(list(known), means, spreads, marker="o", color="#2b5fa8", capsize=3)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(list(known), [str(t) for t in known])
-        axes.set_xlabel("frames of a clip")
-        axes.set_title(metric.upper(), fontsize=10)
-    path = plan.root / f"{file_stem(experiment, plan)}.png"
-    with atomic_output(path, overwrite=True) as partial:
-        figure.savefig(partial, format="png")
-    return {"figure": path}
