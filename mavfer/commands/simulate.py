@@ -190,7 +190,7 @@ def _simulate_preset(args: argparse.Namespace) -> int:
         args,
         result,
         [
-            f"{args.output}: {args.preset}, {build['folder_bytes'] / 1e9:.1f} GB, "
+            f"{args.output}: {args.preset}, {build['folder_bytes'] / 1e9:.2g} GB, "
             f"made in {sum(seconds_s.values()) / 60:.0f} minutes"
         ],
     )
