@@ -27,6 +27,7 @@ from .evaluation import Evaluation
 FORMAT = "mavfer-predictions"
 SCHEMA_VERSION = 1
 _METADATA_KEY = b"mavfer"
+_SAME_TIME_NS = 1e6
 _LARGEST = 1e6
 """Beyond it single precision loses what a score is made of."""
 
@@ -126,13 +127,17 @@ def read_predictions(path: Path) -> dict[str, dict[str, ForeignTrace]]:
     Raises
     ------
     ModelError
-        Unreadable, a column missing or of another type, times that do not increase.
+        Unreadable, a column missing, there twice or of another type, two predictions of one moment,
+        rows without a video, times that contradict each other.
     """
     if not path.is_file():
         raise ModelError(f"no predictions at {path}")
     try:
         if path.suffix.lower() == ".csv":
-            table = pyarrow.csv.read_csv(path)
+            # Identifiers of digits keep their zeros.
+            text = {"video": pa.string(), "dimension": pa.string()}
+            convert = pyarrow.csv.ConvertOptions(column_types=text)
+            table = pyarrow.csv.read_csv(path, convert_options=convert)
         else:
             table = pyarrow.parquet.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -141,19 +146,23 @@ def read_predictions(path: Path) -> dict[str, dict[str, ForeignTrace]]:
             f"{path} cannot be read as predictions: {reason}", remedy="give Parquet or .csv"
         ) from error
     names = set(table.column_names)
+    if twice := [name for name in sorted(names) if table.column_names.count(name) > 1]:
+        raise ModelError(f"{path} has the column {', '.join(twice)} more than once")
     time = "time_ns" if "time_ns" in names else "time_s"
     if missing := [name for name in ("video", time, "predicted") if name not in names]:
         raise ModelError(
             f"{path} has no column {', '.join(missing)}, only {', '.join(table.column_names)}",
             remedy="name them video, time_ns or time_s, predicted, and dimension",
         )
-    videos = [str(name) for name in table["video"].to_pylist()]
+    videos = _words(table, "video", path)
     dimensions = (
-        [str(name) for name in table["dimension"].to_pylist()]
-        if "dimension" in names
-        else ["valence"] * len(videos)
+        _words(table, "dimension", path) if "dimension" in names else ["valence"] * len(videos)
     )
     times = _numbers(table, time, path) * (1 if time == "time_ns" else 1e9)
+    if {"time_ns", "time_s"} <= names:
+        other = _numbers(table, "time_s", path) * 1e9
+        if not np.allclose(times, other, rtol=0, atol=_SAME_TIME_NS, equal_nan=True):
+            raise ModelError(f"{path}: time_ns and time_s disagree", remedy="leave one out")
     values = _numbers(table, "predicted", path)
     if not np.isfinite(times).all():
         raise ModelError(f"{path}: {time} has rows without a number")
@@ -169,6 +178,12 @@ def read_predictions(path: Path) -> dict[str, dict[str, ForeignTrace]]:
         dimension: {video: _trace(rows, f"{path}: {video}") for video, rows in traces.items()}
         for dimension, traces in found.items()
     }
+
+
+def _words(table: pa.Table, name: str, path: Path) -> list[str]:
+    if table[name].null_count:
+        raise ModelError(f"{path}: {table[name].null_count} rows have no {name}")
+    return [str(word) for word in table[name].to_pylist()]
 
 
 def _numbers(table: pa.Table, name: str, path: Path) -> NDArray[np.float64]:

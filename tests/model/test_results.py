@@ -99,6 +99,8 @@ def test_table_of_predictions(evaluation: Evaluation) -> None:
         ({"video": ["X0-video"], "time_s": ["x"], "predicted": [0.1]}, "expected numbers"),
         ({"video": ["a", "a"], "time_s": [0, 0], "predicted": [0.1, 0.2]}, "of one moment"),
         ({"video": ["a"], "time_s": [0], "predicted": [0.1]}, "predictions of video X0-video"),
+        ({"video": [None], "time_s": [0], "predicted": [0.1]}, "1 rows have no video"),
+        ({"video": ["a"], "time_s": [1], "time_ns": [1], "predicted": [0.1]}, "disagree"),
         ({"video": ["a"], "time_s": [1e100], "predicted": [0.1]}, "no times"),
         ({"video": ["a"], "time_s": [0], "predicted": [1e300]}, "beyond"),
         (
@@ -144,6 +146,19 @@ def test_values_beyond_the_range_are_told_and_scored(store: ClipStore, tmp_path:
     with pytest.warns(ModelWarning, match=r"lie beyond -1 to 1, as far as -?4: scored"):
         evaluation = evaluate_foreign(read_predictions(path), store)
     assert max(np.abs(video.predicted).max() for video in evaluation.videos) == pytest.approx(4)
+
+
+def test_csv_of_others_keeps_the_zeros_of_a_video(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text("\ufeffvideo,time_s,predicted\r\n001,0,0.25\r\n1,0.5,1\r\n")
+    traces = read_predictions(path)["valence"]
+    assert {name: trace.value.tolist() for name, trace in traces.items()} == {
+        "001": [0.25],
+        "1": [1],
+    }
+    path.write_text("video,time_s,predicted,predicted\n001,0,0.25,0.5\n")
+    with pytest.raises(ModelError, match="column predicted more than once"):
+        read_predictions(path)
 
 
 def test_files_that_are_no_predictions_are_one_error(tmp_path: Path) -> None:
