@@ -13,7 +13,7 @@ from .benchmark_figures import (
     write_agreement,
 )
 from .benchmark_tables import make_table, read_runs
-from .clip_length_figure import draw_clip_lengths, scores_by_length
+from .clip_length_figure import ceilings_by_length, draw_clip_lengths, scores_by_length
 from .errors import ModelError
 from .experiments import Experiment
 from .learning_curves import curve_of, draw_learning_curves
@@ -93,5 +93,7 @@ def outcome_of_runs(
         paths |= draw_by_light(table, plan.store, plan.root, stem, show=show)
         paths |= draw_learning_curves(curves, plan.root, stem, title=table.title)
     if experiment.kind == "curve":
-        paths |= draw_clip_lengths(scores_by_length(table, rows), plan.root, stem)
+        lengths = scores_by_length(table, rows)
+        ceilings = ceilings_by_length(rows, plan.store)
+        paths |= draw_clip_lengths(lengths, ceilings, plan.root, stem)
     return Outcome(experiment, paths, tuple(rows), table, failures)

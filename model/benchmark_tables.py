@@ -6,6 +6,7 @@ from typing import Any
 
 from .benchmark import BenchmarkPlan, PlannedRow, is_beside_paper, is_wanted
 from .benchmark_breakdowns import Headline, breakdowns
+from .clip_ceiling import clip_ceiling
 from .experiments import Experiment
 from .published import DIMENSION
 from .result_table import ResultRow, ResultTable, Spread
@@ -49,6 +50,9 @@ def make_table(
         if stuck := sum(bool(each.facts["constant_output"]) for each in runs):
             told = f"{stuck} of {len(runs)} seeds ended with constant output: train longer"
             notes[number] = "; ".join(part for part in (notes[number], told) if part)
+        if experiment.kind == "curve" and runs:
+            told = _told_of_ceiling(plan, row)
+            notes[number] = "; ".join(part for part in (notes[number], told) if part)
     scored = {
         number: {
             metric: Spread(
@@ -89,6 +93,13 @@ def make_table(
         breakdowns=breakdowns(labelled, headline, against),
         beside_paper=beside_paper,
     )
+
+
+def _told_of_ceiling(plan: BenchmarkPlan, row: PlannedRow) -> str:
+    ceiling = clip_ceiling(plan.store, row.specs[0].model)
+    if ceiling is None or ceiling["ccc"] is None:
+        return ""
+    return f"one score a clip, without any error, would have CCC {ceiling['ccc']:.3f}"
 
 
 def title_of(experiment: Experiment, plan: BenchmarkPlan) -> str:

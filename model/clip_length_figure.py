@@ -7,8 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from mavfer.store import ClipStore
+
 from .benchmark import PlannedRow
+from .clip_ceiling import clip_ceiling
 from .result_table import ResultTable, Spread
+from .scores import Scores
 from .vector_figure import write_figure
 
 _METRICS = {"rmse": "RMSE", "cc": "CC", "ccc": "CCC"}
@@ -31,8 +35,18 @@ def scores_by_length(
     return dict(sorted(found.items()))
 
 
+def ceilings_by_length(rows: Sequence[PlannedRow], store: ClipStore) -> dict[int, Scores]:
+    """Return what one score a clip can reach (`clip_ceiling`), by frames of the clips, in order."""
+    models = [row.specs[0].model for row in rows if row.specs]
+    found = {model.clip_length: clip_ceiling(store, model) for model in models}
+    return {frames: scores for frames, scores in sorted(found.items()) if scores is not None}
+
+
 def draw_clip_lengths(
-    lengths: Mapping[int, Mapping[str, Spread]], folder: Path, name: str
+    lengths: Mapping[int, Mapping[str, Spread]],
+    ceilings: Mapping[int, Scores],
+    folder: Path,
+    name: str,
 ) -> dict[str, Path]:
     """Draw RMSE, CC and CCC over the length of the clips: mean ± sd, and every seed.
 
@@ -40,6 +54,8 @@ def draw_clip_lengths(
     ----------
     lengths : mapping of int to mapping of str to Spread
         By frames of a clip and metric.
+    ceilings : mapping of int to Scores
+        What one score a clip can reach, by frames of a clip.
     folder : Path
     name : str
         Of the files, without their ending.
@@ -53,7 +69,12 @@ def draw_clip_lengths(
     panels = figure.subplots(1, len(_METRICS))
     for axes, (metric, title) in zip(panels, _METRICS.items(), strict=True):
         _draw_panel(axes, {frames: each[metric] for frames, each in lengths.items()})
+        known = {t: each[metric] for t, each in ceilings.items() if each[metric] is not None}
+        axes.plot(
+            list(known), list(known.values()), "--", color=_PAPER, label="labels of the clips"
+        )
         axes.set_title(title, fontsize=10)
+    panels[-1].legend(fontsize=7, frameon=False, loc="lower left")
     return write_figure(figure, folder, name, key="figure")
 
 

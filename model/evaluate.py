@@ -97,7 +97,7 @@ def evaluate(
             watch.see(rows, prediction.attention)
         if on_progress is not None:
             on_progress(rows[-1] + 1, len(dataset))
-    videos = tuple(_videos(store, dataset, predicted, config))
+    videos = tuple(predictions_of_videos(store, dataset, predicted, config))
     return Evaluation(
         outputs=config.outputs,
         categories=config.categories,
@@ -175,9 +175,10 @@ class _Runner:
         return Prediction(self._network.recognise(clips, attention), attention)
 
 
-def _videos(
+def predictions_of_videos(
     store: ClipStore, dataset: ClipDataset, predicted: NDArray[np.float32], config: ModelConfig
 ) -> Iterator[VideoPrediction]:
+    """Bring the scores of clips, in the dataset's order, to the frames of its videos."""
     by_video: dict[str, list[int]] = {}
     for row, ref in enumerate(dataset.clips):
         by_video.setdefault(ref.video_id, []).append(row)

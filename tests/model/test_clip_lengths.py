@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mavfer.store import open_store
@@ -11,7 +12,8 @@ from mavfer.store_writer import StoreLayout, VideoEntry
 from model.benchmark import BenchmarkPlan, carry_out, plan_rows
 from model.benchmark_tables import make_table
 from model.checkpoint import CheckpointInfo
-from model.clip_length_figure import draw_clip_lengths, scores_by_length
+from model.clip_ceiling import clip_ceiling
+from model.clip_length_figure import ceilings_by_length, draw_clip_lengths, scores_by_length
 from model.config import ModelConfig, TrainConfig
 from model.errors import ModelError
 from model.evaluate import evaluate
@@ -64,20 +66,46 @@ def test_clips_of_every_length_of_fig11_fit_videos_of_32_frames(
         rows = (rows[0], rows[-1])
         assert carry_out(rows, plan) == {}
         table = make_table(experiment, rows, plan, {})
+        ceilings = ceilings_by_length(rows, store)
     lengths = scores_by_length(table, rows[::-1])
     assert list(lengths) == [CLIP_LENGTHS[0], N_FRAMES]
-    paths = draw_clip_lengths(lengths, tmp_path, "fig11")
-    again = draw_clip_lengths(lengths, tmp_path / "again", "fig11")
+    paths = draw_clip_lengths(lengths, ceilings, tmp_path, "fig11")
+    again = draw_clip_lengths(lengths, ceilings, tmp_path / "again", "fig11")
     for kind, path in paths.items():
         assert path.read_bytes() == again[kind].read_bytes()
     drawn = paths["figure_svg"].read_text()
-    for text in ("RMSE", "CC", "CCC", "frames of a clip", "paper: best", "4", "32"):
+    for text in (
+        "RMSE",
+        "CC",
+        "CCC",
+        "frames of a clip",
+        "paper: best",
+        "labels of the clips",
+        "4",
+    ):
         assert f"<!-- {text} -->" in drawn
     assert CLIP_LENGTHS[-1] == N_FRAMES
     for row in table.rows:
         assert len(row.scores["rmse"].known) == 1
+        assert "one score a clip, without any error, would have CCC 0." in row.note
         told = "1 test videos are shorter than a clip or show no face: not scored" in row.note
         assert told == (row.label == f"T = {N_FRAMES}")
+
+
+def test_one_score_a_clip_says_less_the_longer_the_clip(short_store: Path) -> None:
+    config = ModelConfig("cnn3d", ("color",), input_px=16)
+    found = {}
+    with open_store(short_store) as store:
+        for frames in (1, 4, 16, N_FRAMES):
+            scores = clip_ceiling(store, replace(config, clip_length=frames))
+            assert scores is not None
+            found[frames] = scores
+        whole = store.labels("X0-video", "valence").astype(np.float64)
+    assert found[1]["ccc"] == pytest.approx(1, abs=1e-4)
+    assert found[1]["ccc"] > found[4]["ccc"] > found[16]["ccc"]
+    # One clip a video is one number a video: its error is what the labels differ from their mean.
+    assert found[N_FRAMES]["n"] == N_FRAMES
+    assert found[N_FRAMES]["rmse"] == pytest.approx(np.std(whole), rel=1e-5)
 
 
 def test_videos_of_one_clip_have_no_mean_over_videos(short_store: Path, tmp_path: Path) -> None:
