@@ -104,8 +104,8 @@ def test_one_score_a_clip_says_less_the_longer_the_clip(short_store: Path) -> No
     assert found[1]["ccc"] == pytest.approx(1, abs=1e-4)
     assert found[1]["ccc"] > found[4]["ccc"] > found[16]["ccc"]
     # One clip a video is one number a video: its error is what the labels differ from their mean.
-    assert found[N_FRAMES]["n"] == N_FRAMES
-    assert found[N_FRAMES]["rmse"] == pytest.approx(np.std(whole), rel=1e-5)
+    assert found[N_FRAMES]["n"] == np.isfinite(whole).sum() > N_FRAMES - 3
+    assert found[N_FRAMES]["rmse"] == pytest.approx(np.nanstd(whole), rel=1e-5)
 
 
 def test_videos_of_one_clip_have_no_mean_over_videos(short_store: Path, tmp_path: Path) -> None:
