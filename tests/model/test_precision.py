@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from mavfer.store import ClipStore
+from model.precision import bfloat16_fault
 from model.run_folder import RunFolder
 from model.train import train
 from tests.model.test_train import assert_same_weights, plan, run, weights
 
-pytestmark = pytest.mark.skipif(
-    not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
-    reason="this processor has no bfloat16 instructions",
-)
+FAULT = bfloat16_fault(torch.device("cpu"))
+pytestmark = pytest.mark.skipif(FAULT is not None, reason=f"this processor {FAULT}")
 
 
 def losses(folder: Path) -> list[float]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mavfer.store import ClipStore, open_store
+from model import precision
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.errors import ModelError, ModelWarning
@@ -256,7 +257,11 @@ def test_bfloat16_is_refused_where_it_crawls(
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     assert chosen_precision("auto", gpu) == torch.float32
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(precision, "_gradients_are_right", lambda: True)
     assert chosen_precision("bfloat16", CPU) == torch.bfloat16
+    monkeypatch.setattr(precision, "_gradients_are_right", lambda: False)
+    with pytest.raises(ModelError, match="cpu gets wrong gradients in it"):
+        run(store, tmp_path / "run", precision="bfloat16")
     assert not (tmp_path / "run").exists()
 
 
