@@ -13,13 +13,13 @@ class Losses:
     ----------
     missing : tuple of str
         Names that are gone.
-    shrunk : tuple of (str, int, int)
+    changed : tuple of (str, int, int)
         Files of another size than they had, and folders with less in them: name, bytes now,
         bytes then.
     """
 
     missing: tuple[str, ...]
-    shrunk: tuple[tuple[str, int, int], ...]
+    changed: tuple[tuple[str, int, int], ...]
 
 
 def sizes_of(folder: Path, leaves: Sequence[str]) -> dict[str, int]:
@@ -47,7 +47,7 @@ def find_losses(folder: Path, recorded: Mapping[str, int]) -> Losses:
 
     Folders may have grown: people add notes to sessions.
     """
-    missing, shrunk = [], []
+    missing, changed = [], []
     for name, before in recorded.items():
         path = folder / name
         if not path.exists():
@@ -55,8 +55,8 @@ def find_losses(folder: Path, recorded: Mapping[str, int]) -> Losses:
             continue
         now = _bytes_of(path)
         if now < before or (path.is_file() and now != before):
-            shrunk.append((name, now, before))
-    return Losses(tuple(missing), tuple(shrunk))
+            changed.append((name, now, before))
+    return Losses(tuple(missing), tuple(changed))
 
 
 def _bytes_of(path: Path) -> int:

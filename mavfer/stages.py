@@ -175,7 +175,7 @@ class StageRunner:
 
     def _lost(self, stage: StageResult) -> bool:
         losses = find_losses(self._folder, stage.files)
-        for name, now, before in losses.shrunk:
+        for name, now, before in losses.changed:
             raise StageError(
                 f"{self._folder / name} has {now} bytes, {before} when it was made",
                 remedy="delete it to have it made again, or choose a new folder",

@@ -265,6 +265,27 @@ def test_bfloat16_is_refused_where_it_crawls(
     assert not (tmp_path / "run").exists()
 
 
+class WrongInHalfWidth(torch.nn.Conv3d):
+    """What torch does on some processors: right scores, gradients of memory nobody wrote."""
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        if torch.is_autocast_enabled("cpu"):
+            self.weight.register_hook(lambda gradient: gradient * float("nan"))
+        return super().forward(clip)
+
+
+def test_wrong_gradients_in_half_width_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.nn, "Conv3d", WrongInHalfWidth)
+    precision._gradients_are_right.cache_clear()
+    state = torch.get_rng_state()
+    try:
+        assert precision.bfloat16_fault(CPU) == precision.WRONG_GRADIENTS
+    finally:
+        precision._gradients_are_right.cache_clear()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 @pytest.mark.parametrize(
     ("validation", "expected"),
     [("auto", {"V0", "V1"}), ("store", {"V0", "V1"}), ("none", set()), ("train", None)],
