@@ -16,6 +16,20 @@ from .errors import ModelError
 Preset = Literal["paper", "small", "recommended"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 _GUIDED_BATCH, _BATCH = 4, 8
+_START_FROM_XAVIER: frozenset[Architecture] = frozenset(
+    {
+        "mran",
+        "uran",
+        "cnn2d",
+        "cnn3d",
+        "no_attention",
+        "spatial",
+        "early_fusion",
+        "evidence",
+        "evidence_attended",
+    }
+)
+"""The paper's networks and what is built from their parts; the baselines' ReLUs ask for He."""
 
 
 def preset(
@@ -32,7 +46,7 @@ def preset(
     model = ModelConfig(architecture, modalities, outputs, categories=categories)
     model, train = _as_published(model)
     if name == "recommended":
-        repaired, training = _repaired(model), _repaired_training(train)
+        repaired, training = _repaired(model), _repaired_training(model, train)
         if FACTS[architecture].pretrained:  # published weights expect their own normalisation
             repaired = replace(repaired, normalisation=model.normalisation)
             training = replace(training, initialisation="pretrained")
@@ -48,7 +62,7 @@ def preset(
             recurrent_units=min(model.recurrent_units, 32),
         )
         return small, replace(
-            _repaired_training(train),
+            _repaired_training(model, train),
             batch_size=8,
             max_steps=500,
             learning_rate=1e-3,
@@ -88,16 +102,16 @@ def _as_published(model: ModelConfig) -> tuple[ModelConfig, TrainConfig]:
 
 
 def _repaired(model: ModelConfig) -> ModelConfig:
-    return replace(model, attention="standardise", upsampling="bilinear", normalisation="clip")
+    return replace(model, attention="standardise", normalisation="clip")
 
 
-def _repaired_training(train: TrainConfig) -> TrainConfig:
+def _repaired_training(model: ModelConfig, train: TrainConfig) -> TrainConfig:
     return replace(
         train,
         warmup_steps=30,
         gradient_clip=1.0,
         loss="mse",
         ccc_weight=0.3,
-        initialisation="he",
+        initialisation="xavier" if model.architecture in _START_FROM_XAVIER else "he",
         output_gain=0.1,
     )

@@ -28,7 +28,7 @@ presets:
          batches of 4 (mran) or 8 (uran), dropout 0.5. Hours on a CPU.
   recommended  the paper's size with what lets it learn; hours on a CPU.
   small  learns in minutes on one core. It deviates from the paper: 48x48 crops, a quarter of the
-         width, Adam 1e-3 with warm-up, a CCC term in the loss, another initialisation,
+         width, Adam 1e-3 with warm-up, a CCC term in the loss, a last layer that starts small,
          standardised attention, per-clip normalisation. Say so where you report its figures.
 """
 

@@ -44,7 +44,9 @@ def test_eight_clips_are_learned_by_heart(store: ClipStore) -> None:
     dataset = ClipDataset(store, model, split="train", stride_frames=8, min_valid_share=0.5)
     prepared = PreparedClips(dataset, model, {}, device=torch.device("cpu"))
     clips, gold = prepared.select(list(range(N_CLIPS)))
-    network = build_network(model, seed=0, initialisation="he", output_gain=train.output_gain)
+    network = build_network(
+        model, seed=0, initialisation=train.initialisation, output_gain=train.output_gain
+    )
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
     reached = 0.0
     for step in range(MOST_STEPS):

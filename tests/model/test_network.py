@@ -190,9 +190,15 @@ def test_small_preset_names_its_deviations_in_the_config() -> None:
         "deconvolution",
         "store",
     )
-    assert small != paper
+    assert (small.attention, small.upsampling, small.normalisation) == (
+        "standardise",
+        "deconvolution",
+        "clip",
+    )
     assert replace(small, input_px=96).hidden_px == paper.hidden_px
-    assert train.initialisation != "xavier"
+    assert train.initialisation == "xavier"
+    _, baseline = preset("small", architecture="khorrami_cnn", modalities=("color",))
+    assert baseline.initialisation == "he"
 
 
 def test_without_gain_attention_begins_uniform_and_its_gain_is_learned() -> None:

@@ -47,7 +47,7 @@ def test_rows_differ_in_the_repairs_they_name_and_nothing_else(
         rest.add(str({key: value for key, value in config.items() if key not in PUBLISHED}))
     assert len(rest) == 1
     # The network of Table IV at this scale is one of the rows: it is not trained twice.
-    known = "all three repairs" if scale == "small" else "as published"
+    known = "standardised attention alone" if scale == "small" else "as published"
     assert table4[same].specs[0].key == rows[known].specs[0].key
 
 
