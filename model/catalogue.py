@@ -55,6 +55,8 @@ class Facts:
     other_input : bool
         It may see smaller frames than its published weights were made for; the first fully
         connected layer, whose shape depends on that, is then learned from random weights.
+    grey : bool
+        It makes grey frames of color.
     """
 
     summary: str
@@ -65,6 +67,7 @@ class Facts:
     closed_form: bool = False
     guided: bool = False
     other_input: bool = False
+    grey: bool = False
 
 
 FACTS: dict[Architecture, Facts] = {
@@ -81,9 +84,11 @@ FACTS: dict[Architecture, Facts] = {
     "early_fusion": Facts("control: the 3D-CNN head on all channels stacked", "", "any"),
     "evidence": Facts("ours: each modality an estimate and its precision, added", "", "any"),
     "evidence_attended": Facts("ours: evidence under a recurrent attention map", "", "any", True),
-    "khorrami_cnn": Facts("Khorrami's CNN, frame by frame", "VII, VIII, IX"),
-    "khorrami_cnn_rnn": Facts("Khorrami's CNN under a recurrent network", "VII, VIII, IX"),
-    "cnn_lstm": Facts("Khorrami's CNN under an LSTM", "VIII"),
+    "khorrami_cnn": Facts("Khorrami's CNN, frame by frame", "VII, VIII, IX", grey=True),
+    "khorrami_cnn_rnn": Facts(
+        "Khorrami's CNN under a recurrent network", "VII, VIII, IX", grey=True
+    ),
+    "cnn_lstm": Facts("Khorrami's CNN under an LSTM", "VIII", grey=True),
     "vgg16": Facts("VGG-16 of ImageNet, frame by frame", "VII", pretrained="imagenet"),
     "resnet50": Facts("ResNet-50 of ImageNet, frame by frame", "VII", pretrained="imagenet"),
     "vgg_face": Facts("VGG-Face, frame by frame", "VII", pretrained="vgg_face"),
@@ -93,7 +98,7 @@ FACTS: dict[Architecture, Facts] = {
     "affwildnet": Facts(
         "VGG-Face under two GRU layers", "VII", pretrained="vgg_face", other_input=True
     ),
-    "lgbp_top_lstm": Facts("LGBP-TOP features under an LSTM", "VIII"),
-    "lgbp_top_bilstm": Facts("LGBP-TOP features under a bidirectional LSTM", "VIII"),
+    "lgbp_top_lstm": Facts("LGBP-TOP features under an LSTM", "VIII", grey=True),
+    "lgbp_top_bilstm": Facts("LGBP-TOP features under a bidirectional LSTM", "VIII", grey=True),
     "ridge": Facts("control: ridge regression on mean crops", "", "any", closed_form=True),
 }

@@ -81,6 +81,9 @@ class ModelConfig:
         Of recurrent layers over frame-wise features.
     precision_weights : bool
         Of ``evidence``: modalities are weighted by the precision that they give; else alike.
+    color_encoding : {"rgb", "opponent"}
+        What normalised color is given as: ``opponent`` is luminance, red - green and
+        yellow - blue (`model.color_encoding`).
     modality_dropout : float
         Of ``evidence``: probability with which a training clip lacks a modality.
     """
@@ -108,6 +111,7 @@ class ModelConfig:
     recurrent_layers: int = 2
     precision_weights: bool = True
     modality_dropout: float = 0.0
+    color_encoding: Literal["rgb", "opponent"] = "rgb"
 
     def __post_init__(self) -> None:
         _check_names("modalities", self.modalities, MODALITIES)
@@ -121,6 +125,14 @@ class ModelConfig:
                 f"normalisation {self.normalisation} is of color alone, "
                 f"got {', '.join(self.modalities)}",
                 remedy="use normalisation=store or clip",
+            )
+        if self.color_encoding == "opponent" and (
+            self.facts.grey or self.normalisation in ("imagenet", "vgg_face")
+        ):
+            raise ModelError(
+                f"color_encoding opponent: {self.architecture} expects RGB "
+                + ("to make grey frames of" if self.facts.grey else "as its weights were made for"),
+                remedy="use color_encoding=rgb",
             )
 
     def _check_architecture(self) -> None:

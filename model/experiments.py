@@ -220,7 +220,9 @@ def _evidence_rows() -> tuple[Row, ...]:
         "evidence, no losses of their own": ("evidence", {}, {"own_weight": 0.0}),
         "evidence, no modality dropout": ("evidence", {"modality_dropout": 0.0}, {}),
         "evidence, no precision weights": ("evidence", {"precision_weights": False}, {}),
+        "evidence, color as RGB": ("evidence", {"color_encoding": "rgb"}, {}),
     }
+    opponent = {"color_encoding": "opponent"}
     return (
         Row("URAN, color", "uran", published=TABLE_4["color",]),
         Row("MRAN", "mran", ALL, TABLE_4[ALL], baseline=True),
@@ -230,6 +232,9 @@ def _evidence_rows() -> tuple[Row, ...]:
             Row(label, name, ALL, model=model, train=train)
             for label, (name, model, train) in ours.items()
         ),
+        # What of it is the network, and what is how color is given.
+        Row("MRAN, opponent colors", "mran", ALL, model=opponent),
+        Row("early fusion, opponent colors", "early_fusion", ALL, model=opponent, control=True),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .color_encoding import opponent
 from .config import CHANNELS, ModelConfig
 from .errors import ModelError
 
@@ -60,7 +61,10 @@ def prepare(crops: Mapping[str, Tensor], config: ModelConfig, stats: Stats) -> d
             values = _relative_to_face(values, valid, modality)
         if valid is not None:
             values = values * valid
-        prepared[modality] = _reduced(values, config.input_px)
+        values = _reduced(values, config.input_px)
+        if modality == "color" and config.color_encoding == "opponent":
+            values = opponent(values)
+        prepared[modality] = values
     return prepared
 
 

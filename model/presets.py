@@ -83,8 +83,8 @@ def _as_published(model: ModelConfig) -> tuple[ModelConfig, TrainConfig]:
         train = replace(train, initialisation="pretrained")
     if name.startswith("khorrami") or name == "cnn_lstm":
         model = replace(model, fc_units=300)
-    if name.startswith("evidence"):  # ours: docs/decisions/0108
-        model = replace(model, modality_dropout=0.2)
+    if name.startswith("evidence"):  # ours: docs/decisions/0108, 0111
+        model = replace(model, modality_dropout=0.2, color_encoding="opponent")
         train = replace(train, own_weight=3.0)
     if name == "khorrami_cnn_rnn":
         model = replace(model, recurrent_units=100, recurrent_layers=3, label="last")
