@@ -267,14 +267,17 @@ def _command(name: str, args: argparse.Namespace) -> str:
 def _told_of_runs(
     experiment: "Experiment", rows: "Sequence[Any]", plan: "BenchmarkPlan"
 ) -> tuple[dict[str, Any], list[str]]:
-    from .run_spec import is_finished
+    from .run_spec import is_finished, is_trained
 
     lines, missing, total = [f"{experiment.name}: {experiment.title}"], 0, 0
     for row in rows:
         specs = dict.fromkeys(row.specs)
         done = sum(is_finished(spec, plan.root, ("", *row.knock_outs)) for spec in specs)
+        unscored = sum(is_trained(spec, plan.root) for spec in specs) - done
         total, missing = total + len(specs), missing + len(specs) - done
         state = row.note if not specs else f"{done} of {len(specs)} runs are there"
+        if unscored:
+            state += f", {unscored} more without all scores"
         if row.row.architecture is None:
             state = "published figure only"
         lines.append(f"  {row.row.label:<40}{state}")

@@ -100,10 +100,15 @@ class RunScores:
     predictions: Path
 
 
+def is_trained(spec: RunSpec, root: Path) -> bool:
+    """Whether its training has ended; scores may be missing."""
+    return (spec.folder(root) / _FINISHED).is_file()
+
+
 def is_finished(spec: RunSpec, root: Path, knock_outs: Sequence[str]) -> bool:
     """Whether there is nothing left to do."""
     folder = spec.folder(root)
-    return (folder / _FINISHED).is_file() and all(
+    return is_trained(spec, root) and all(
         evaluation_path(folder, spec.split, name).is_file() for name in knock_outs
     )
 

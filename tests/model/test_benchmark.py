@@ -182,6 +182,18 @@ def test_dry_run_says_what_is_missing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_tells_trained_runs_whose_knock_outs_are_not_scored(
+    store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert benchmark_cli.main(command(store_path, out, "table7", "--rows", "ridge")) == 0
+    capsys.readouterr()
+    words = command(store_path, out, "table4", "--rows", "ridge, color", "--dry-run")
+    assert benchmark_cli.main(words) == 0
+    told = capsys.readouterr().out
+    assert "0 of 1 runs are there, 1 more without all scores" in told
+
+
 def test_a_dry_run_of_what_needs_no_run_says_so(
     store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
