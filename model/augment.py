@@ -50,6 +50,9 @@ def augment(
         mask = mirrored.to(device)[None, :, None, None, None]
         changed = {name: torch.where(mask, x.flip(-1), x) for name, x in changed.items()}
     if "color" in changed:
+        color = changed["color"]
         gain = contrast.to(device)[None, :, None, None, None]
-        changed["color"] = changed["color"] * gain + offset.to(device)[None, :, :, None, None]
+        # A clip that is 0 everywhere is missing, and stays so.
+        there = (color != 0).flatten(2).any(2).any(0)[None, :, None, None, None]
+        changed["color"] = color * gain + offset.to(device)[None, :, :, None, None] * there
     return changed

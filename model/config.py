@@ -61,10 +61,11 @@ class ModelConfig:
         begins as one without.
     upsampling : {"deconvolution", "bilinear", "nearest"}
         ``bilinear`` and ``nearest`` (deviations) interpolate after a 1x1 convolution.
-    normalisation : {"store", "clip", "imagenet", "vgg_face"}
+    normalisation : {"store", "clip", "clip_lit", "imagenet", "vgg_face"}
         ``store``: mean and sd of the store's training split. ``clip`` (a deviation): color by the
-        clip's mean and sd, depth and thermal relative to the face of each frame. ``imagenet``,
-        ``vgg_face``: what weights published under these names expect of color.
+        clip's mean and sd, depth and thermal relative to the face of each frame. ``clip_lit``: as
+        ``clip``, and color is 0, which is missing, where a clip holds no more than noise.
+        ``imagenet``, ``vgg_face``: what weights published under these names expect of color.
     categories : tuple of str
         Names of the classes where the output is ``category``: scores are their logits.
     guide_step : {"previous", "same"}
@@ -101,7 +102,7 @@ class ModelConfig:
     attention: Literal["mean1", "literal", "standardise", "residual"] = "mean1"
     attention_gain: float = 0.5
     upsampling: Literal["deconvolution", "bilinear", "nearest"] = "deconvolution"
-    normalisation: Literal["store", "clip", "imagenet", "vgg_face"] = "store"
+    normalisation: Literal["store", "clip", "clip_lit", "imagenet", "vgg_face"] = "store"
     categories: tuple[str, ...] = ()
     guide_step: Literal["previous", "same"] = "previous"
     label: Literal["mean", "last", "center", "frames"] = "mean"

@@ -56,7 +56,7 @@ def prepare(crops: Mapping[str, Tensor], config: ModelConfig, stats: Stats) -> d
         if config.normalisation == "store":
             values = _by_store(values, stats, modality)
         elif valid is None:
-            values = _by_clip(values)
+            values = _by_clip(values, only_lit=config.normalisation == "clip_lit")
         else:
             values = _relative_to_face(values, valid, modality)
         if valid is not None:
@@ -91,10 +91,16 @@ def _by_store(values: Tensor, stats: Stats, modality: str) -> Tensor:
     return (values - mean[:, None, None]) / sd.clamp_min(_SMALLEST_SD)[:, None, None]
 
 
-def _by_clip(values: Tensor) -> Tensor:
-    """Give each channel of each clip mean 0 and sd 1: a dim clip spans the range of a lit one."""
+def _by_clip(values: Tensor, *, only_lit: bool) -> Tensor:
+    """Give each channel of each clip mean 0 and sd 1: a dim clip spans the range of a lit one.
+
+    With `only_lit` a clip that holds no more than noise in any channel is 0, which is missing.
+    """
     sd, mean = torch.std_mean(values, (0, 3, 4), correction=0, keepdim=True)
-    return (values - mean) / sd.clamp_min(_SMALLEST_COLOR_SD)
+    normalised = (values - mean) / sd.clamp_min(_SMALLEST_COLOR_SD)
+    if not only_lit:
+        return normalised
+    return normalised * (sd >= _SMALLEST_COLOR_SD).any(2, keepdim=True)
 
 
 def _relative_to_face(values: Tensor, valid: Tensor, modality: str) -> Tensor:

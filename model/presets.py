@@ -102,6 +102,8 @@ def _as_published(model: ModelConfig) -> tuple[ModelConfig, TrainConfig]:
 
 
 def _repaired(model: ModelConfig) -> ModelConfig:
+    if model.architecture.startswith("evidence"):  # docs/decisions/0111
+        return replace(model, attention="standardise", normalisation="clip_lit")
     return replace(model, attention="standardise", normalisation="clip")
 
 
