@@ -104,3 +104,5 @@ def test_the_papers_networks_see_rgb_and_ours_opponent_channels(name: str) -> No
     ):
         model, _ = preset(name, architecture=architecture, modalities=modalities)
         assert model.color_encoding == encoding
+        lit = {"paper": "store"}.get(name, "clip_lit" if encoding == "opponent" else "clip")
+        assert model.normalisation == lit

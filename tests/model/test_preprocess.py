@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +93,29 @@ def test_a_frame_without_any_valid_pixel_is_neutral() -> None:
         prepared = prepare(raw, config(normalisation), STATS)
         assert not prepared["thermal"].any()
         assert all(torch.isfinite(clip).all() for clip in prepared.values())
+
+
+def test_a_clip_of_noise_lacks_color_where_only_lit_clips_count() -> None:
+    generator = torch.Generator().manual_seed(3)
+    lit = torch.randint(0, 256, (1, 4, 32, 32, 3), generator=generator, dtype=torch.uint8)
+    dark = torch.randint(0, 8, (1, 4, 32, 32, 3), generator=generator, dtype=torch.uint8)
+    red = torch.zeros_like(dark)
+    red[..., 0] = lit[..., 0] // 8  # one channel that shows something is enough
+    crops = {"color": torch.cat([lit, dark, red])}
+    config = ModelConfig("early_fusion", ("color",), input_px=16, normalisation="clip_lit")
+    found = prepare(crops, config, {})["color"]
+    every = prepare(crops, replace(config, normalisation="clip"), {})["color"]
+    assert torch.equal(found[:, [0, 2]], every[:, [0, 2]])
+    assert not found[:, 1].any()
+    assert every[:, 1].any()
+
+
+def test_augmentation_leaves_a_missing_clip_missing() -> None:
+    clips = {"color": torch.randn(2, 3, 3, 8, 8)}
+    clips["color"][:, 1] = 0
+    out = augment(clips, TrainConfig(), torch.Generator().manual_seed(0))["color"]
+    assert not out[:, 1].any()
+    assert out[:, [0, 2]].flatten(2).all()
 
 
 def test_crops_smaller_than_the_input_are_refused() -> None:
