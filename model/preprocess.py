@@ -94,7 +94,7 @@ def _by_store(values: Tensor, stats: Stats, modality: str) -> Tensor:
 def _by_clip(values: Tensor, *, only_lit: bool) -> Tensor:
     """Give each channel of each clip mean 0 and sd 1: a dim clip spans the range of a lit one.
 
-    With `only_lit` a clip that holds no more than noise in any channel is 0, which is missing.
+    With `only_lit` a clip whose channels all hold no more than noise is 0, which is missing.
     """
     sd, mean = torch.std_mean(values, (0, 3, 4), correction=0, keepdim=True)
     normalised = (values - mean) / sd.clamp_min(_SMALLEST_COLOR_SD)
