@@ -15,9 +15,9 @@ from .config import ModelConfig, TrainConfig
 def augment(
     clips: Mapping[str, Tensor],
     config: TrainConfig,
+    model: ModelConfig,
     generator: torch.Generator,
     *,
-    model: ModelConfig | None = None,
     n_clips: int | None = None,
     rows: Sequence[int] | None = None,
 ) -> dict[str, Tensor]:
@@ -27,10 +27,10 @@ def augment(
     ----------
     clips : mapping of modality to (T, B, C, H, W) float
     config : TrainConfig
+    model : ModelConfig
+        Tells how color is encoded. The offsets are of R, G and B in any case.
     generator : torch.Generator
         On the CPU: the same draws whatever the device.
-    model : ModelConfig, optional
-        Tells how color is encoded; RGB without it. The offsets are of R, G and B in any case.
     n_clips, rows : int, sequence of int, optional
         Where `clips` are only these rows of a batch of `n_clips`: they get what they would get in
         the whole batch.
@@ -40,7 +40,7 @@ def augment(
     mirrored = torch.rand(batch, generator=generator).lt(0.5)
     contrast = 1 + config.contrast_jitter * (2 * torch.rand(batch, generator=generator) - 1)
     offset = config.color_jitter * (2 * torch.rand(batch, 3, generator=generator) - 1)
-    if model is not None and model.color_encoding == "opponent":
+    if model.color_encoding == "opponent":
         offset = opponent(offset[..., None, None])[..., 0, 0]
     if rows is not None:
         mine = torch.tensor(rows)

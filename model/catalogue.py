@@ -69,6 +69,11 @@ class Facts:
     other_input: bool = False
     grey: bool = False
 
+    @property
+    def baseline(self) -> bool:
+        """Whether its layers are another paper's: grey frames, or published weights."""
+        return self.grey or self.pretrained is not None
+
 
 FACTS: dict[Architecture, Facts] = {
     "mran": Facts(

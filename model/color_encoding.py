@@ -1,16 +1,16 @@
 """Color as luminance and two opponent channels: what flushes stands apart from what is lit.
 
-The three channels of a face are nearly the same picture. Their differences vary less than half as
-much between clips, and a network that starts from RGB has to find them first: docs/decisions/0111
-has the figures. Opponent channels are what the retina sends (Hering 1878; Krauskopf et al., Vision
-Research 1982); the plain sums here are a choice of ours.
+The three channels of a face are nearly the same picture. Their differences are smaller, and a
+network that starts from RGB has to find them first: docs/decisions/0111. Opponent channels go back
+to Hering (1878), their axes to Krauskopf et al. (Vision Research 1982); the plain sums here are a
+choice of ours.
 """
 
 import torch
 from torch import Tensor
 
 _CHROMA_GAIN = 2.5
-"""Brings a pixel's sd between clips of the simulated benchmark to that of luminance."""
+"""Brings chroma to about the spread of luminance; set once, by the lit validation clips."""
 _FROM_RGB = (
     (1 / 3, 1 / 3, 1 / 3),
     (_CHROMA_GAIN, -_CHROMA_GAIN, 0.0),

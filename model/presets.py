@@ -16,20 +16,6 @@ from .errors import ModelError
 Preset = Literal["paper", "small", "recommended"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 _GUIDED_BATCH, _BATCH = 4, 8
-_START_FROM_XAVIER: frozenset[Architecture] = frozenset(
-    {
-        "mran",
-        "uran",
-        "cnn2d",
-        "cnn3d",
-        "no_attention",
-        "spatial",
-        "early_fusion",
-        "evidence",
-        "evidence_attended",
-    }
-)
-"""The paper's networks and what is built from their parts; the baselines' ReLUs ask for He."""
 
 
 def preset(
@@ -114,6 +100,7 @@ def _repaired_training(model: ModelConfig, train: TrainConfig) -> TrainConfig:
         gradient_clip=1.0,
         loss="mse",
         ccc_weight=0.3,
-        initialisation="xavier" if model.architecture in _START_FROM_XAVIER else "he",
+        # The baselines are deep in ReLUs; the paper's networks learn from Xavier's.
+        initialisation="he" if model.facts.baseline else "xavier",
         output_gain=0.1,
     )

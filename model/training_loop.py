@@ -156,9 +156,7 @@ class TrainingLoop:
         self._optimizer.zero_grad()
         rows = self._ranks.share(range(n_rows))
         if rows:
-            augmented = augment(
-                clips, config, generator, model=self._model, n_clips=n_rows, rows=rows
-            )
+            augmented = augment(clips, config, self._model, generator, n_clips=n_rows, rows=rows)
             with autocast(self._dtype, self._device):
                 prediction: Prediction = self._network(augmented)
             scores = prediction.score.float()[:, None]

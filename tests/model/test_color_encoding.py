@@ -68,14 +68,15 @@ def test_augmentation_is_of_the_same_colors_in_either_encoding() -> None:
     config = ModelConfig("evidence", ("color",), color_encoding="opponent")
     train = TrainConfig(contrast_jitter=0.3, color_jitter=0.2)
     clips = {"color": torch.randn(2, 8, 3, 16, 16)}
-    rgb = augment(clips, train, torch.Generator().manual_seed(1))["color"]
+    plain = replace(config, color_encoding="rgb")
+    rgb = augment(clips, train, plain, torch.Generator().manual_seed(1))["color"]
     encoded = {"color": opponent(clips["color"])}
     for rows in (None, [1, 6]):
         found = augment(
             {"color": encoded["color"] if rows is None else encoded["color"][:, rows]},
             train,
+            config,
             torch.Generator().manual_seed(1),
-            model=config,
             n_clips=8,
             rows=rows,
         )["color"]

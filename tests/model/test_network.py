@@ -197,8 +197,12 @@ def test_small_preset_names_its_deviations_in_the_config() -> None:
     )
     assert replace(small, input_px=96).hidden_px == paper.hidden_px
     assert train.initialisation == "xavier"
-    _, baseline = preset("small", architecture="khorrami_cnn", modalities=("color",))
-    assert baseline.initialisation == "he"
+    for name in ("uran", "cnn2d", "cnn3d", "no_attention", "spatial", "early_fusion", "evidence"):
+        _, ours = preset("small", architecture=name, modalities=("color",))
+        assert ours.initialisation == "xavier"
+    for name in ("khorrami_cnn", "khorrami_cnn_rnn", "cnn_lstm", "vgg16", "lgbp_top_lstm"):
+        _, baseline = preset("small", architecture=name, modalities=("color",))
+        assert baseline.initialisation == "he"
 
 
 def test_without_gain_attention_begins_uniform_and_its_gain_is_learned() -> None:

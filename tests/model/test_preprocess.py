@@ -102,9 +102,9 @@ def test_a_clip_of_noise_lacks_color_where_only_lit_clips_count() -> None:
     red = torch.zeros_like(dark)
     red[..., 0] = lit[..., 0] // 8  # one channel that shows something is enough
     crops = {"color": torch.cat([lit, dark, red])}
-    config = ModelConfig("early_fusion", ("color",), input_px=16, normalisation="clip_lit")
-    found = prepare(crops, config, {})["color"]
-    every = prepare(crops, replace(config, normalisation="clip"), {})["color"]
+    lit_only = ModelConfig("early_fusion", ("color",), input_px=16, normalisation="clip_lit")
+    found = prepare(crops, lit_only, {})["color"]
+    every = prepare(crops, replace(lit_only, normalisation="clip"), {})["color"]
     assert torch.equal(found[:, [0, 2]], every[:, [0, 2]])
     assert not found[:, 1].any()
     assert every[:, 1].any()
@@ -113,7 +113,7 @@ def test_a_clip_of_noise_lacks_color_where_only_lit_clips_count() -> None:
 def test_augmentation_leaves_a_missing_clip_missing() -> None:
     clips = {"color": torch.randn(2, 3, 3, 8, 8)}
     clips["color"][:, 1] = 0
-    out = augment(clips, TrainConfig(), torch.Generator().manual_seed(0))["color"]
+    out = augment(clips, TrainConfig(), config("clip"), torch.Generator().manual_seed(0))["color"]
     assert not out[:, 1].any()
     assert out[:, [0, 2]].flatten(2).all()
 
@@ -138,8 +138,8 @@ def test_augmentation_is_one_draw_a_clip_for_all_frames_and_modalities() -> None
         "color": torch.randn(1, 64, 3, 8, 8).expand(4, -1, -1, -1, -1),
         "depth": torch.randn(1, 64, 1, 8, 8).expand(4, -1, -1, -1, -1),
     }
-    out = augment(clips, train, torch.Generator().manual_seed(1))
-    again = augment(clips, train, torch.Generator().manual_seed(1))
+    out = augment(clips, train, config("clip"), torch.Generator().manual_seed(1))
+    again = augment(clips, train, config("clip"), torch.Generator().manual_seed(1))
     assert all(torch.equal(out[name], again[name]) for name in clips)
     for clip in out.values():  # a still clip stays still
         assert torch.equal(clip[0], clip[3])
@@ -157,5 +157,5 @@ def test_augmentation_is_one_draw_a_clip_for_all_frames_and_modalities() -> None
 def test_nothing_is_augmented_when_nothing_is_asked_for() -> None:
     train = TrainConfig(flip=False, contrast_jitter=0, color_jitter=0)
     clips = {"color": torch.randn(2, 3, 3, 8, 8)}
-    out = augment(clips, train, torch.Generator().manual_seed(0))
+    out = augment(clips, train, config("clip"), torch.Generator().manual_seed(0))
     assert torch.equal(out["color"], clips["color"])
