@@ -225,7 +225,9 @@ def test_lost_packets_cost_frames_that_are_counted(fake_camera: Callable[..., An
     for frame in frames:
         np.testing.assert_array_equal(frame.image, camera.image(frame_id(frame.seq)))
     statistics = events[-1].data
-    assert statistics["n_failures"] >= len(drops)
+    # a buffer that Aravis hands back cleared never was a frame to it, and is none of its failures
+    began = [event for event in drops if event.data["reason"] != "cleared"]
+    assert statistics["n_failures"] >= len(began)
     assert statistics["n_missing_packets"] > 0
 
 
