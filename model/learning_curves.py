@@ -63,6 +63,8 @@ def draw_learning_curves(
         _dress(axes, label)
     for axes in grid.flat[len(means) :]:
         axes.set_visible(False)
+    for axes in grid.flat[max(0, len(means) - n_columns) : len(means)]:
+        axes.tick_params(labelbottom=True)  # shared axes name their steps in the last row alone
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("validation CCC", fontsize=9)
     lines = fill(f"{title}: mean and range over seeds", int(width_in * _LETTERS_AN_INCH))

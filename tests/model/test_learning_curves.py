@@ -1,5 +1,6 @@
 """Curves of several seeds on one picture, and the step at which each began to say something."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -54,6 +55,13 @@ def test_a_long_title_fits_a_picture_of_one_row(tmp_path: Path) -> None:
     title_px = image[:40]
     assert title_px.min() < 100
     assert title_px[:, :4].min() == title_px[:, -4:].min() == 255  # nothing runs out of it
+
+
+def test_every_column_names_its_steps_below_the_last_picture(tmp_path: Path) -> None:
+    rows = {f"row {n}": [[(0, 0.0), (700, 0.4)]] for n in range(5)}  # four, and one below
+    paths = draw_learning_curves(rows, tmp_path, "table4", title="x")
+    svg = paths["curves_svg"].read_text(encoding="utf-8")
+    assert len(re.findall(r">\s*600\s*<|<!-- 600 -->", svg)) == 4
 
 
 @pytest.mark.parametrize("rows", [{}, {"a": [[]]}])
