@@ -216,7 +216,8 @@ def test_lost_packets_cost_frames_that_are_counted(fake_camera: Callable[..., An
     assert drops
     reasons = {event.data["reason"] for event in drops}
     assert "missing-packets" in reasons
-    # timeout: the last packet was lost; cleared: nothing arrived that could be put into the buffer
+    # timeout: the last packet was lost; cleared: no frame began in the buffer, so that Aravis does
+    # not count it among its failures
     assert reasons <= {"missing-packets", "timeout", "cleared"}
     gaps = np.diff([frame.seq for frame in frames]) - 1
     assert 0 < gaps.sum() <= 40
@@ -225,7 +226,6 @@ def test_lost_packets_cost_frames_that_are_counted(fake_camera: Callable[..., An
     for frame in frames:
         np.testing.assert_array_equal(frame.image, camera.image(frame_id(frame.seq)))
     statistics = events[-1].data
-    # a buffer that Aravis hands back cleared never was a frame to it, and is none of its failures
     began = [event for event in drops if event.data["reason"] != "cleared"]
     assert statistics["n_failures"] >= len(began)
     assert statistics["n_missing_packets"] > 0
