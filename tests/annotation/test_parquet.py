@@ -78,7 +78,8 @@ def test_labels(tmp_path):
     assert json.loads(table.schema.metadata[b"mavfer"])["provenance"] == {"method": "mean"}
 
 
-label = st.floats(-1, 1) | st.just(float("nan"))
+unknown = st.just(float("nan"))
+label = st.floats(-1, 1) | unknown
 
 
 @st.composite
@@ -89,9 +90,7 @@ def label_sets(draw):
         n = len(times)
         value, other = (np.array(draw(st.lists(label, min_size=n, max_size=n))) for _ in range(2))
         count = np.array(draw(st.lists(st.integers(0, 9), min_size=n, max_size=n)))
-        spread = np.array(
-            draw(st.lists(st.floats(0, 2) | label.filter(np.isnan), min_size=n, max_size=n))
-        )
+        spread = np.array(draw(st.lists(st.floats(0, 2) | unknown, min_size=n, max_size=n)))
         sessions[name] = SessionLabels(np.array(times), value, other, count, spread, spread)
     return Labels(sessions, {"options": {"lag_s": 0.5}})
 
