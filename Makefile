@@ -12,6 +12,7 @@ BENCH ?=
 PYTEST_FLAGS ?= -n 2
 
 export OMP_NUM_THREADS ?= 1
+export OPENCV_FOR_THREADS_NUM ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup prerequisites demo test lint types imports unit bench docs clean

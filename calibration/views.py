@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from os import cpu_count
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,10 +97,15 @@ def collect_views(
             remedy="hold each view for a second",
         )
     views: list[BoardView] = []
-    with ThreadPoolExecutor(max_workers=cpu_count()) as pool:
-        for view in pool.map(lambda interval: _read_view(session, interval, board), intervals):
-            views.append(view)
-            on_progress(len(views), len(intervals))
+    n_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # there is a view for each core already
+    try:
+        with ThreadPoolExecutor(max_workers=cpu_count()) as pool:
+            for view in pool.map(lambda interval: _read_view(session, interval, board), intervals):
+                views.append(view)
+                on_progress(len(views), len(intervals))
+    finally:
+        cv2.setNumThreads(n_threads)
     return views
 
 

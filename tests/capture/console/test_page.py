@@ -59,6 +59,7 @@ def test_a_session_is_recorded_through_the_page_although_a_daemon_is_killed(
     )
     page.fill("#label", "she laughs")
     page.click("#mark")
+    page.wait_for_function("() => document.querySelector('#label').value === ''")  # it is placed
     page.locator("body").press("n")
     page.wait_for_selector("#stage-name >> text=talk")
 
