@@ -29,7 +29,7 @@ _LOCAL_SHARE = 1 / 20
 """Radius of the local normalisation as a share of the image's width."""
 _LOCAL_FLOOR = 4.0
 _LOCAL_SHRINK = 4
-"""A blur this wide is taken at a quarter of the size: the same within 0.1 of 255, 80 times faster."""
+"""A blur so wide is taken at a quarter of the size: the same within 0.1 of 255, 80 times faster."""
 _QUANTISATION = 12**-0.5
 """Noise of rounding to whole counts: the least any image has."""
 _SMOOTHING_SIGMA_PX = 1.5
