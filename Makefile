@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO_OUTPUT ?= demo-output
 BENCH ?=
-PYTEST_FLAGS ?= -n 2
+PYTEST_FLAGS ?= -n 3 --dist worksteal
 
 export OMP_NUM_THREADS ?= 1
 export OPENCV_FOR_THREADS_NUM ?= 1

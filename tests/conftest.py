@@ -25,9 +25,22 @@ settings.load_profile(
 )
 
 
+WAITING = {"capture", "server", "live"}
+"""Folders whose tests mostly wait: for sensors in real time, for pages, for the killed to be missed."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the whole pipeline: a minute and a half at the end would leave one core idle."""
-    items.sort(key=lambda item: "pipeline" not in item.path.parts)
+    """Put the whole pipeline first and what waits last.
+
+    Of three workers that begin at the start of a third each (``--dist worksteal``), two then keep
+    the two cores busy while the last one waits.
+    """
+    items.sort(
+        key=lambda item: (
+            "pipeline" not in item.path.parts,
+            not WAITING.isdisjoint(item.path.parts),
+        )
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
