@@ -26,7 +26,7 @@ settings.load_profile(
 
 
 WAITING = {"capture", "server", "live"}
-"""Folders whose tests mostly wait: for sensors in real time, for pages, for the killed to be missed."""
+"""Folders whose tests mostly wait: for sensors in real time, for pages, for the killed."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
