@@ -39,6 +39,12 @@ _REMEDIES = {
         "check its permissions or choose another place",
     ),
     errno.EMFILE: "raise the limit of open files: ulimit -n 4096",
+    **dict.fromkeys(
+        (errno.EEXIST, errno.ENOTDIR),
+        "a folder is needed where a file lies: move the file or choose another place",
+    ),
+    errno.EISDIR: "a file is needed where a folder lies: choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 
 OnProgress = Callable[[int, int], None]
