@@ -15,7 +15,7 @@ from .vector_figure import write_figure
 _COLUMNS = 4
 _DPI = 120
 _LETTERS_AN_INCH = 12  # of a title
-_LINE, _RANGE, _OTHERS = "#2b5fa8", "#a9c1e4", "0.85"
+_MEAN, _SEED, _OTHERS = "#2b5fa8", "#8fb0dd", "0.85"
 
 
 def curve_of(run: RunScores, output: str) -> Curve:
@@ -30,7 +30,9 @@ def curve_of(run: RunScores, output: str) -> Curve:
 def draw_learning_curves(
     rows: Mapping[str, Sequence[Curve]], folder: Path, name: str, *, title: str
 ) -> dict[str, Path]:
-    """Draw a panel a row: mean over seeds, their range, and the other rows' means behind.
+    """Draw a panel a row: every seed, their mean, and the other rows' means behind.
+
+    The mean ends with the first seed: of those trained longer it would say nothing of the rest.
 
     Parameters
     ----------
@@ -46,7 +48,8 @@ def draw_learning_curves(
     dict of kind to Path
         PNG and SVG, with the same content for the same curves; empty without any curve.
     """
-    means = {label: _over_seeds(curves) for label, curves in rows.items() if any(curves)}
+    drawn = {label: [c for c in curves if c] for label, curves in rows.items() if any(curves)}
+    means = {label: _mean_of(curves) for label, curves in drawn.items()}
     if not means:
         return {}
     n_columns = min(_COLUMNS, len(means))
@@ -54,12 +57,13 @@ def draw_learning_curves(
     width_in = 2.9 * n_columns
     figure = Figure(figsize=(width_in, 0.5 + 2.1 * n_rows), dpi=_DPI, layout="constrained")
     grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-    for axes, (label, (steps, mean, low, high)) in zip(grid.flat, means.items(), strict=False):
-        for other, (their_steps, their_mean, _, _) in means.items():
+    for axes, (label, curves) in zip(grid.flat, drawn.items(), strict=False):
+        for other, mean in means.items():
             if other != label:
-                axes.plot(their_steps, their_mean, color=_OTHERS, linewidth=0.7, zorder=1)
-        axes.fill_between(steps, low, high, color=_RANGE, linewidth=0, zorder=2)
-        axes.plot(steps, mean, color=_LINE, linewidth=1.6, zorder=3)
+                _draw(axes, mean, color=_OTHERS, linewidth=0.7, zorder=1)
+        for curve in curves:
+            _draw(axes, curve, color=_SEED, linewidth=0.8, zorder=2)
+        _draw(axes, means[label], color=_MEAN, linewidth=1.6, zorder=3)
         _dress(axes, label)
     for axes in grid.flat[len(means) :]:
         axes.set_visible(False)
@@ -67,20 +71,21 @@ def draw_learning_curves(
         axes.tick_params(labelbottom=True)  # shared axes name their steps in the last row alone
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("validation CCC", fontsize=9)
-    lines = fill(f"{title}: mean and range over seeds", int(width_in * _LETTERS_AN_INCH))
+    lines = fill(f"{title}: every seed, and their mean", int(width_in * _LETTERS_AN_INCH))
     figure.suptitle(lines, fontsize=10)
     return write_figure(figure, folder, f"{name}-curves", key="curves")
 
 
-def _over_seeds(curves: Sequence[Curve]) -> tuple[list[int], list[float], list[float], list[float]]:
-    """Mean, lowest and highest of the seeds that were validated at each step."""
-    values: dict[int, list[float]] = {}
-    for curve in curves:
-        for step, value in curve:
-            values.setdefault(step, []).append(value)
-    steps = sorted(values)
-    mean = [float(np.mean(values[step])) for step in steps]
-    return steps, mean, [min(values[s]) for s in steps], [max(values[s]) for s in steps]
+def _mean_of(curves: Sequence[Curve]) -> Curve:
+    """Return the mean at the steps at which every seed was validated."""
+    by_step = [dict(curve) for curve in curves]
+    shared = set.intersection(*(set(values) for values in by_step))
+    return [(step, float(np.mean([values[step] for values in by_step]))) for step in sorted(shared)]
+
+
+def _draw(axes: Axes, curve: Curve, *, color: str, linewidth: float, zorder: int) -> None:
+    steps, values = [step for step, _ in curve], [value for _, value in curve]
+    axes.plot(steps, values, color=color, linewidth=linewidth, zorder=zorder)
 
 
 def _dress(axes: Axes, label: str) -> None:

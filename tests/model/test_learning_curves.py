@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from matplotlib.axes import Axes
 
 from model.config import ModelConfig, TrainConfig
 from model.learning_curves import curve_of, draw_learning_curves
@@ -46,6 +47,23 @@ def test_equal_curves_make_equal_pictures(tmp_path: Path) -> None:
     svg = found[0][1].decode()
     assert "<svg" in svg
     assert "color &amp; depth" in svg
+
+
+def test_the_mean_ends_with_the_first_seed_and_every_seed_is_drawn_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[list[int], list[float], str]] = []
+    monkeypatch.setattr(
+        Axes, "plot", lambda _self, x, y, *, color, **_: drawn.append((list(x), list(y), color))
+    )
+    low, high = [(25, 0.0), (50, 0.2), (75, 0.3)], [(25, 0.4), (50, 0.6)]
+    draw_learning_curves({"a": [low, [], high]}, tmp_path, "table4", title="x")
+    seed_of_low, seed_of_high, mean = drawn
+    assert seed_of_low[:2] == ([25, 50, 75], [0.0, 0.2, 0.3])
+    assert seed_of_high[:2] == ([25, 50], [0.4, 0.6])
+    assert mean[0] == [25, 50]  # not 75, where the better seed is missing and it would fall
+    assert mean[1] == pytest.approx([0.2, 0.4])
+    assert seed_of_low[2] == seed_of_high[2] != mean[2]
 
 
 def test_a_long_title_fits_a_picture_of_one_row(tmp_path: Path) -> None:
