@@ -21,7 +21,9 @@ from ..sensor import SensorConfig, SensorInfo
 from ..structure import decode
 from ..terminal import OnProgress
 
-_SKIP_AFTER_PERIODS = 10
+_BUFFERED_PERIODS = 10
+_BUFFERED_NS = 1_000_000_000
+"""A host that is late by no more gets every frame, as from the buffers of a camera's driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +112,14 @@ class PatternSensor:
             raise SensorError(f"sensor {self._info.serial!r} is closed")
         options = self._options
         period_ns = round(1e9 / options.rate_hz)
+        buffered_ns = max(_BUFFERED_PERIODS * period_ns, _BUFFERED_NS)
         start_ns = time.monotonic_ns()
         due = [(start_ns, 0, spec.name) for spec in self._info.streams]
         heapq.heapify(due)
         while True:
             due_ns, seq, stream = heapq.heappop(due)
             late_ns = time.monotonic_ns() - due_ns
-            missed = late_ns // period_ns if late_ns > _SKIP_AFTER_PERIODS * period_ns else 0
+            missed = late_ns // period_ns if late_ns > buffered_ns else 0
             due_ns, seq = due_ns + missed * period_ns, seq + missed
             heapq.heappush(due, (due_ns + period_ns, seq + 1, stream))
             if options.drop_every and seq % options.drop_every == options.drop_every - 1:

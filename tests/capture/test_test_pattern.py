@@ -1,4 +1,5 @@
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -70,3 +71,17 @@ def test_senseless_options_are_refused(options: dict[str, object]) -> None:
 def test_a_sensor_that_cannot_open_says_what_to_do() -> None:
     with pytest.raises(SensorError, match="fail_open"):
         pattern(fail_open=True)
+
+
+@pytest.mark.parametrize(("pause_s", "lost"), [(0.3, False), (1.3, True)])
+def test_a_host_that_is_late_loses_frames_only_when_the_buffers_are_full(
+    pause_s: float, lost: bool
+) -> None:
+    with pattern(rate_hz=200.0) as sensor:
+        frames = sensor.frames()
+        first = next(frames)
+        time.sleep(pause_s)
+        second = next(frames)
+    assert isinstance(first, Frame)
+    assert isinstance(second, Frame)
+    assert (first.seq, second.seq > 1) == (0, lost)
