@@ -129,9 +129,11 @@ def save_rig_calibration(path: Path, rig: RigCalibration, *, overwrite: bool = F
         "T_color_thermal": _transform_document(rig.T_color_thermal),
         "depth_scale": float(rig.depth_scale),
         "depth_shift_mm": float(rig.depth_shift_mm),
-        "crop_window": asdict(rig.crop_window),
         "quality": dict(rig.quality),
         "provenance": dict(rig.provenance),
+        # last, since it is required and ends with a brace: a file cut anywhere is refused, while
+        # one cut within the free mappings above would be read with less in them
+        "crop_window": asdict(rig.crop_window),
     }
     text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=100)
     write_text_atomic(path, text, overwrite=overwrite)
