@@ -80,7 +80,7 @@ FAST_PLAN = DemoPlan(
     cohort_sessions=2,
     cohort_frames=24,
     cohort_board_views=12,
-    train_s=15.0,
+    train_s=6.0,
 )
 
 
