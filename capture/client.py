@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import zmq
 
 from .errors import ControlError
-from .keys import Keys, check_exposure, is_ipv6
+from .keys import Keys
 from .messages import (
     Abort,
     Arm,
@@ -24,13 +24,10 @@ from .messages import (
     Status,
     Stop,
 )
-from .wire import MAX_HEADER_BYTES, Message, pack, unpack
+from .request_socket import RequestSocket
+from .wire import Message, pack, unpack
 
 REQUEST_TIMEOUT_S = 3.0
-HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 2_000, 6_000
-"""A connection that is silent for so long is made anew: else one that the network swallowed would
-stay dead for minutes after the network is back."""
-CONNECT_TIMEOUT_MS = 3_000
 
 
 class DaemonClient:
@@ -51,25 +48,17 @@ class DaemonClient:
     """
 
     def __init__(self, name: str, address: str, *, keys: Keys | None = None) -> None:
-        check_exposure(address, keys)
         self.name = name
         self.address = address
         self._number = 0
         self._session_uuid = ""
         self.refused = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.DEALER)
-        self._socket.linger = 0
-        self._socket.ipv6 = is_ipv6(address)
-        self._socket.maxmsgsize = MAX_HEADER_BYTES
-        keep_alive(self._socket)
-        if keys is not None:
-            keys.secure_client(self._socket)
         try:
-            self._socket.connect(address)
-        except zmq.ZMQError as error:
-            self.close()
-            raise ControlError(f"{address} is no address: {error.strerror}") from error
+            self._socket = RequestSocket(self._context, address, keys)
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
 
     def describe(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Description:
         """Ask who is there."""
@@ -113,7 +102,7 @@ class DaemonClient:
 
     def close(self) -> None:
         """Hang up; may be called twice."""
-        self._socket.close(linger=0)
+        self._socket.close()
         self._context.destroy(linger=0)
 
     def __enter__(self) -> Self:
@@ -129,12 +118,12 @@ class DaemonClient:
 
     def _ask(self, body: Body, timeout_s: float) -> Body:
         self._number += 1
-        self._socket.send_multipart(pack(Message(body, self._number)))
+        self._socket.send(pack(Message(body, self._number)))
         deadline_s = time.monotonic() + timeout_s
         while (left_s := deadline_s - time.monotonic()) > 0:
             if not self._socket.poll(max(1, round(left_s * 1000))):
                 continue
-            answer = unpack(self._socket.recv_multipart())
+            answer = unpack(self._socket.receive())
             if answer.number != self._number:
                 continue  # the late answer to a request given up
             if isinstance(answer.body, Refusal):
@@ -146,9 +135,3 @@ class DaemonClient:
             f"{self.name} at {self.address} did not answer {what} within {timeout_s:g} s",
             remedy="check that its daemon runs, the address and the keys",
         )
-
-
-def keep_alive(socket: "zmq.Socket[bytes]") -> None:
-    """Make a client socket notice a dead connection and make it anew; before it connects."""
-    socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
-    socket.connect_timeout = socket.handshake_ivl = CONNECT_TIMEOUT_MS

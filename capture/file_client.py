@@ -11,7 +11,7 @@ import zmq
 from .digest import digest_piece
 from .errors import ControlError
 from .file_server import MAX_PIECE_BYTES
-from .keys import Keys, check_exposure, is_ipv6
+from .keys import Keys
 from .messages import (
     Body,
     DigestFile,
@@ -23,6 +23,7 @@ from .messages import (
     ReadFile,
     Refusal,
 )
+from .request_socket import RequestSocket
 from .wire import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, Message, pack, unpack
 
 WINDOW = 8
@@ -49,18 +50,17 @@ class FileClient:
     """
 
     def __init__(self, name: str, address: str, *, keys: Keys | None = None) -> None:
-        check_exposure(address, keys)
         self._name = name
         self._address = address
         self._number = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.DEALER)
-        self._socket.linger = 0
-        self._socket.ipv6 = is_ipv6(address)
-        self._socket.maxmsgsize = MAX_HEADER_BYTES + MAX_PAYLOAD_BYTES
-        if keys is not None:
-            keys.secure_client(self._socket)
-        self._socket.connect(address)
+        try:
+            self._socket = RequestSocket(
+                self._context, address, keys, max_bytes=MAX_HEADER_BYTES + MAX_PAYLOAD_BYTES
+            )
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
 
     def list(self, session_id: str) -> tuple[FileEntry, ...]:
         """Return the daemon's recordings of a session."""
@@ -127,7 +127,7 @@ class FileClient:
 
     def close(self) -> None:
         """Hang up; may be called twice."""
-        self._socket.close(linger=0)
+        self._socket.close()
         self._context.destroy(linger=0)
 
     def __enter__(self) -> Self:
@@ -149,7 +149,7 @@ class FileClient:
     def _send(self, body: Body, under_way: dict[int, Body]) -> None:
         self._number += 1
         under_way[self._number] = body
-        self._socket.send_multipart(pack(Message(body, self._number)))
+        self._socket.send(pack(Message(body, self._number)))
 
     def _receive(self, under_way: dict[int, Body]) -> tuple[Body, Message]:
         """Wait for the answer to any of the requests, which are sent again after a silence."""
@@ -158,10 +158,10 @@ class FileClient:
             if now_s - sent_s > _RESEND_S:  # the daemon may be a new one since
                 sent_s = now_s
                 for number, body in under_way.items():
-                    self._socket.send_multipart(pack(Message(body, number)))
+                    self._socket.send(pack(Message(body, number)))
             if not self._socket.poll(_POLL_MS):
                 continue
-            message = unpack(self._socket.recv_multipart())
+            message = unpack(self._socket.receive())
             request = under_way.pop(message.number, None)
             if request is None:
                 continue  # the second answer to something asked twice

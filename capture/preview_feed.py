@@ -6,12 +6,13 @@ from typing import Self
 
 import zmq
 
-from .client import DaemonClient, keep_alive
+from .client import DaemonClient
 from .errors import MavferError
 from .frame import Image
 from .keys import Keys, check_exposure, is_ipv6
 from .messages import Preview
 from .preview import decode_preview
+from .request_socket import keep_alive
 from .wire import MAX_PAYLOAD_BYTES, unpack
 
 _BACKLOG = 4

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 
 import zmq
 
-from .client import keep_alive
 from .clock import ClockMap, ClockProbe, HostClock, fit_host_clock
 from .errors import ControlError
-from .keys import Keys, is_ipv6
+from .keys import Keys
 from .messages import ProbeReply, ProbeRequest
-from .wire import MAX_HEADER_BYTES, Message, pack, unpack
+from .request_socket import RequestSocket
+from .wire import Message, pack, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Prober:
 
     def _run(self) -> None:
         with zmq.Context() as context:
-            sockets = {name: _connect(context, *at) for name, at in self._addresses.items()}
+            sockets = {name: RequestSocket(context, *at) for name, at in self._addresses.items()}
             try:
                 for round_number in itertools.count():
                     last = self._ended.is_set()
@@ -168,16 +168,16 @@ class Prober:
                     self._probe(name, socket, BURST)  # carries the last burst's probes
             finally:
                 for socket in sockets.values():
-                    socket.close(linger=0)
+                    socket.close()
 
-    def _probe(self, name: str, socket: "zmq.Socket[bytes]", number: int) -> bool:
+    def _probe(self, name: str, socket: RequestSocket, number: int) -> bool:
         # The burst before rides on the first probe: the bigger message makes that one slow, and
         # slow probes do not count.
         finished = tuple(self._unlogged[name]) if number in (0, BURST) else ()
         t0_ns = self._clock.monotonic_ns()
-        socket.send_multipart(pack(Message(ProbeRequest(t0_ns, finished), number)))
+        socket.send(pack(Message(ProbeRequest(t0_ns, finished), number)))
         while socket.poll(_ANSWER_TIMEOUT_MS):
-            parts = socket.recv_multipart()
+            parts = socket.receive()
             t3_ns = self._clock.monotonic_ns()
             try:
                 body = unpack(parts).body
@@ -195,17 +195,3 @@ class Prober:
         with self._lock:
             self._probes[name].append(probe)
         return True
-
-
-def _connect(
-    context: "zmq.Context[zmq.Socket[bytes]]", address: str, keys: Keys | None
-) -> "zmq.Socket[bytes]":
-    socket = context.socket(zmq.DEALER)
-    socket.linger = 0
-    socket.ipv6 = is_ipv6(address)
-    socket.maxmsgsize = MAX_HEADER_BYTES
-    keep_alive(socket)
-    if keys is not None:
-        keys.secure_client(socket)
-    socket.connect(address)
-    return socket

@@ -94,9 +94,8 @@ def _bars(axes: Axes, figures: Sequence[Spread], controls: Sequence[bool]) -> No
             fontsize=7,
             transform=axes.get_yaxis_transform(),
         )
-    axes.set_xlim(
-        min(0.0, *(s.mean or 0.0 for s in figures)), 1.3
-    )  # the figure stands right of any bar
+    # to 1.3, so that the number stands right of any bar
+    axes.set_xlim(min(0.0, *(s.mean or 0.0 for s in figures)), 1.3)
     axes.set_xticks([0, 0.5, 1.0])
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import zmq
 
+from capture.client import DaemonClient
+from capture.errors import ControlError
 from capture.keys import Keys, create_keys
 from capture.messages import (
     Arm,
@@ -203,8 +205,10 @@ def test_only_the_controller_gets_in_by_any_socket(
             for own in strangers.values():
                 for port in ports_of(address, about):
                     tongue = stack.enter_context(make_peer(f"{base}:{port}", own))
-                    for body in (Finish(), ProbeRequest(5), ListFiles("s1")):
-                        tongue.send(pack(Message(body)))
+                    tongue.socket.sndtimeo = 0
+                    with suppress(zmq.Again):  # shown the door before everything was said
+                        for body in (Finish(), ProbeRequest(5), ListFiles("s1")):
+                            tongue.send(pack(Message(body)))
                     tongues.append(tongue)
             assert ears["the controller"].socket.poll(5000), "nothing is published"
             heard = {who for who, ear in ears.items() if ear.socket.poll(0)}
@@ -212,6 +216,20 @@ def test_only_the_controller_gets_in_by_any_socket(
             assert not any(tongue.socket.poll(0) for tongue in tongues)
             assert peer.status().state == "recording"
             finished(peer, output / "s1" / "cam.mcap")
+
+
+def test_who_is_not_let_in_is_told_so_however_often_it_asks(
+    keys: Path, strangers: dict[str, Keys | None], serve: Any, tmp_path: Path
+) -> None:
+    """A refused socket never connects again, and to send on it would wait for ever."""
+    with serve(tmp_path / "output", Keys.load(keys, "daemon")) as address:
+        for own in strangers.values():
+            with DaemonClient("cam", address, keys=own) as client:
+                for _ in range(4):
+                    with pytest.raises(ControlError, match=r"did not answer .*the keys"):
+                        client.describe(timeout_s=0.2)
+        with DaemonClient("cam", address, keys=Keys.load(keys, "controller")) as client:
+            assert client.describe()
 
 
 class _Ear:
